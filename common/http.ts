@@ -1,0 +1,62 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PenstockError, toError } from './errors.ts';
+
+export type Reply = { readonly status: number; readonly contentType: string; readonly body: string };
+/** GET handlers by exact path. */
+export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
+export type HttpServer = AsyncDisposable & { readonly port: number };
+
+/**
+ * The small server behind /metrics and the probes: GET only, no request body is read.
+ *
+ * @param port 0 takes a free one.
+ * @throws PenstockError `PortInUse`, or `HttpListenFailed`.
+ */
+export async function serveHttp(host: string, port: number, routes: Routes): Promise<HttpServer> {
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const route = request.method === 'GET' && Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const answer = ({ status, contentType, body }: Reply): void => {
+      response.writeHead(status, { 'content-type': contentType }).end(body);
+    };
+    if (route === undefined) {
+      answer(text(404, `nothing at ${path}; try ${Object.keys(routes).join(', ')}\n`));
+      return;
+    }
+    Promise.resolve()
+      .then(route)
+      .then(answer, (error: unknown) => answer(text(500, `${toError(error).message}\n`)));
+  });
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 5_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const inUse = error.code === 'EADDRINUSE';
+      reject(
+        new PenstockError(
+          inUse ? 'PortInUse' : 'HttpListenFailed',
+          inUse
+            ? `port ${port} on ${host} is in use; free it, or set another port (0 takes a free one)`
+            : `listening on ${host}:${port} failed: ${error.message}`,
+          { cause: error },
+        ),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+  const address = server.address() as AddressInfo; // A TCP server that listens has one.
+  return {
+    port: address.port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+export const text = (status: number, body: string): Reply => ({
+  status,
+  contentType: 'text/plain; charset=utf-8',
+  body,
+});

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import {
+  connect,
+  credsAuthenticator,
+  nkeyAuthenticator,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from '@nats-io/transport-node';
+import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
+import { z } from 'zod';
+import { PenstockError, describeError } from './errors.ts';
+
+export type { NatsConnection } from '@nats-io/transport-node';
+
+const serverUrl = z
+  .string()
+  .regex(
+    /^(?:(?:nats|tls|wss?):\/\/)?[^\s,/@]+$/,
+    'must look like nats://HOST:PORT, without user information',
+  );
+
+/**
+ * Connection settings by the names that NATS tools share. Secrets are files, read anew at every connect, so that
+ * rotated ones are used without a restart.
+ */
+export const natsEnvironmentSchema = z.object({
+  NATS_URL: z
+    .string()
+    .default('nats://127.0.0.1:4222')
+    .transform((list) => list.split(',').map((url) => url.trim()))
+    .pipe(z.array(serverUrl).min(1).max(64))
+    .describe('Server addresses, separated by commas.'),
+  NATS_CREDS: z.string().min(1).optional().describe('Path of a .creds file.'),
+  NATS_NKEY: z.string().min(1).optional().describe('Path of a file with an nkey seed.'),
+  NATS_TOKEN: z.string().min(1).optional().describe('Token.'),
+  NATS_USER: z.string().min(1).optional().describe('User name; needs NATS_PASSWORD.'),
+  NATS_PASSWORD: z.string().optional().describe('Password of NATS_USER.'),
+  NATS_CA: z.string().min(1).optional().describe('Path of the CA certificate; turns TLS on.'),
+  NATS_CERT: z.string().min(1).optional().describe('Path of the client certificate; needs NATS_KEY.'),
+  NATS_KEY: z.string().min(1).optional().describe('Path of the key of NATS_CERT.'),
+  NATS_INBOX_PREFIX: z.string().min(1).default('_INBOX').describe('Prefix of reply subjects.'),
+});
+
+export type NatsSettings = {
+  readonly servers: readonly string[];
+  readonly inboxPrefix: string;
+  readonly credsFile?: string;
+  readonly nkeyFile?: string;
+  readonly token?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+};
+
+export function compileNatsSettings(parsed: z.infer<typeof natsEnvironmentSchema>): NatsSettings {
+  return {
+    servers: parsed.NATS_URL,
+    inboxPrefix: parsed.NATS_INBOX_PREFIX,
+    ...(parsed.NATS_CREDS === undefined ? {} : { credsFile: parsed.NATS_CREDS }),
+    ...(parsed.NATS_NKEY === undefined ? {} : { nkeyFile: parsed.NATS_NKEY }),
+    ...(parsed.NATS_TOKEN === undefined ? {} : { token: parsed.NATS_TOKEN }),
+    ...(parsed.NATS_USER === undefined ? {} : { user: parsed.NATS_USER }),
+    ...(parsed.NATS_PASSWORD === undefined ? {} : { password: parsed.NATS_PASSWORD }),
+    ...(parsed.NATS_CA === undefined ? {} : { caFile: parsed.NATS_CA }),
+    ...(parsed.NATS_CERT === undefined ? {} : { certFile: parsed.NATS_CERT }),
+    ...(parsed.NATS_KEY === undefined ? {} : { keyFile: parsed.NATS_KEY }),
+  };
+}
+
+/**
+ * One attempt to connect; the connection then reconnects for ever by itself (a fleet spread by jitter, and also after
+ * repeated authentication errors, which end reconnecting by default). Retrying the first attempt is the caller's loop.
+ *
+ * @param name shown in the server's connection list.
+ * @throws PenstockError `NatsUnreachable`, retryable, naming the servers.
+ */
+export async function connectNats(settings: NatsSettings, name: string): Promise<NatsConnection> {
+  try {
+    return await connect({
+      servers: [...settings.servers],
+      name,
+      inboxPrefix: settings.inboxPrefix,
+      maxReconnectAttempts: -1,
+      ignoreAuthErrorAbort: true,
+      reconnectTimeWait: 500,
+      reconnectJitter: 1_000,
+      reconnectJitterTLS: 1_000,
+      pingInterval: 10_000,
+      maxPingOut: 2,
+      timeout: 5_000,
+      authenticator: authenticators(settings),
+      ...tls(settings),
+    });
+  } catch (error) {
+    throw new PenstockError(
+      'NatsUnreachable',
+      `connecting to NATS at ${settings.servers.join(', ')} failed: ${describeError(error)}`,
+      { retryable: true, cause: error },
+    );
+  }
+}
+
+function authenticators(settings: NatsSettings): Authenticator[] {
+  const { credsFile, nkeyFile, token, user, password } = settings;
+  const list: Authenticator[] = [];
+  if (credsFile !== undefined) list.push((nonce) => credsAuthenticator(readFileSync(credsFile))(nonce));
+  if (nkeyFile !== undefined) list.push((nonce) => nkeyAuthenticator(readFileSync(nkeyFile))(nonce));
+  if (token !== undefined) list.push(tokenAuthenticator(token));
+  if (user !== undefined) list.push(usernamePasswordAuthenticator(user, password));
+  return list;
+}
+
+function tls({ caFile, certFile, keyFile }: NatsSettings): { tls?: Record<string, string> } {
+  if (caFile === undefined && certFile === undefined && keyFile === undefined) return {};
+  return {
+    tls: {
+      ...(caFile === undefined ? {} : { caFile }),
+      ...(certFile === undefined ? {} : { certFile }),
+      ...(keyFile === undefined ? {} : { keyFile }),
+    },
+  };
+}

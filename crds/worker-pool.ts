@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { apiVersion, jetStreamName, metadataSchema, objectName } from './metadata.ts';
+
+const replicaCount = z.int32().min(0).max(100_000);
+const windowSeconds = z.int32().min(0).max(3_600);
+const enforcement = z.enum(['Enforce', 'Observe', 'Off']);
+
+const scalingPolicySchema = z.strictObject({
+  type: z.enum(['Pods', 'Percent']).describe('Whether `value` counts replicas or percent of the replicas.'),
+  value: z.int32().min(1).max(100_000).describe('Largest change within the period.'),
+  periodSeconds: z.int32().min(1).max(1_800).describe('Length of the period.'),
+});
+
+const scalingRulesSchema = z.strictObject({
+  stabilizationWindowSeconds: windowSeconds
+    .optional()
+    .describe(
+      'Recommendations of this time are considered; the most cautious one wins. Default: up 0; down follows the measured start time, at least 5.',
+    ),
+  selectPolicy: z
+    .enum(['Max', 'Min', 'Disabled'])
+    .default('Max')
+    .describe('Which policy counts when several are given; Disabled forbids this direction.'),
+  policies: z
+    .array(scalingPolicySchema)
+    .min(1)
+    .max(16)
+    .optional()
+    .describe(
+      'Speed limits. Default up: none below 10 replicas, then +100 % per 15 s. Default down: -50 % per 5 s.',
+    ),
+});
+
+export const sourceSchema = z.strictObject({
+  connection: objectName.describe('Name of a NatsConnection in the same namespace.'),
+  stream: jetStreamName.describe('Stream that holds the jobs.'),
+  consumer: jetStreamName.describe('Durable pull consumer that the workers share.'),
+});
+
+export const workerPoolSpecSchema = z
+  .strictObject({
+    scaleTargetRef: z
+      .strictObject({
+        apiVersion: z.string().min(1).max(253).default('apps/v1').describe('API version of the target.'),
+        kind: z
+          .string()
+          .min(1)
+          .max(63)
+          .default('Deployment')
+          .describe('Kind of the target: anything with a scale subresource.'),
+        name: objectName.describe('Name of the target, in the same namespace.'),
+      })
+      .describe('What is scaled.'),
+    sources: z
+      .array(sourceSchema)
+      .min(1)
+      .max(8)
+      .describe('Consumers that these replicas work on; demand is the sum over them.'),
+    minReplicas: replicaCount.default(0).describe('Never fewer replicas than this.'),
+    maxReplicas: replicaCount.min(1).describe('Never more replicas than this.'),
+    objective: z
+      .strictObject({
+        drainSeconds: z
+          .int32()
+          .min(1)
+          .max(86_400)
+          .default(60)
+          .describe('A backlog is worked off within this time.'),
+        utilizationPercent: z
+          .int32()
+          .min(10)
+          .max(100)
+          .default(80)
+          .describe('Share of the measured capacity that steady arrivals may use.'),
+      })
+      .prefault({})
+      .describe('What the size must achieve.'),
+    prior: z
+      .strictObject({
+        concurrency: z.int32().min(1).max(100_000).default(1).describe('Jobs that one replica runs at once.'),
+        serviceMilliseconds: z
+          .int32()
+          .min(1)
+          .max(86_400_000)
+          .default(1_000)
+          .describe('Mean run time of a job.'),
+        startSeconds: z
+          .int32()
+          .min(0)
+          .max(3_600)
+          .default(5)
+          .describe('Time from a new replica to its first job.'),
+      })
+      .prefault({})
+      .describe('Taken for what has not been measured yet.'),
+    behavior: z
+      .strictObject({
+        scaleUp: scalingRulesSchema.prefault({}).describe('Limits on growing.'),
+        scaleDown: scalingRulesSchema.prefault({}).describe('Limits on shrinking.'),
+      })
+      .prefault({})
+      .describe('Speed limits with the meaning they have in a HorizontalPodAutoscaler.'),
+    zero: z
+      .strictObject({
+        activationMessages: z
+          .int32()
+          .min(0)
+          .max(1_000_000)
+          .default(0)
+          .describe('Wake from zero when more messages than this are unresolved.'),
+        maxWaitSeconds: z
+          .int32()
+          .min(0)
+          .max(86_400)
+          .optional()
+          .describe(
+            'Wake also when anything has waited this long, so that nothing is stranded below activationMessages.',
+          ),
+        idleSeconds: z
+          .int32()
+          .min(0)
+          .max(86_400)
+          .default(30)
+          .describe('To zero after this long without any work.'),
+      })
+      .prefault({})
+      .describe('When to go to zero replicas and back; only with minReplicas 0.'),
+    guards: z
+      .strictObject({
+        ackPending: enforcement
+          .default('Enforce')
+          .describe('No more replicas than max_ack_pending can feed.'),
+        scheduling: enforcement
+          .default('Enforce')
+          .describe('No more replicas while asked ones do not start.'),
+      })
+      .prefault({})
+      .describe('Rules that refuse useless growth: Enforce, only report (Observe), or Off.'),
+    fallback: z
+      .strictObject({
+        afterSeconds: z
+          .int32()
+          .min(1)
+          .max(86_400)
+          .default(180)
+          .describe('Time without any valid measurement.'),
+        replicas: replicaCount.describe('At least this many replicas then.'),
+      })
+      .optional()
+      .describe('A floor for when nothing can be measured; it only raises.'),
+    mode: z
+      .enum(['Auto', 'DryRun', 'ScaleUpOnly', 'Paused'])
+      .default('Auto')
+      .describe(
+        'Auto acts; DryRun only reports; ScaleUpOnly never shrinks; Paused leaves the replicas alone.',
+      ),
+  })
+  .refine((spec) => spec.minReplicas <= spec.maxReplicas, {
+    path: ['minReplicas'],
+    error: (issue) => {
+      const { minReplicas, maxReplicas } = issue.input as { minReplicas: number; maxReplicas: number };
+      return `minReplicas (${minReplicas}) must not exceed maxReplicas (${maxReplicas})`;
+    },
+  })
+  .refine(
+    ({ sources }) =>
+      new Set(sources.map((s) => `${s.connection} ${s.stream} ${s.consumer}`)).size === sources.length,
+    { path: ['sources'], error: 'names the same consumer twice; each source must be unique' },
+  );
+
+export const workerPoolSchema = z.looseObject({
+  apiVersion: z.literal(apiVersion),
+  kind: z.literal('WorkerPool'),
+  metadata: metadataSchema,
+  spec: workerPoolSpecSchema,
+});
+
+/** A policy with every default filled in. */
+export type WorkerPoolSpec = z.output<typeof workerPoolSpecSchema>;
+export type ScalingRules = WorkerPoolSpec['behavior']['scaleUp'];
+export type ScalingPolicy = z.output<typeof scalingPolicySchema>;
+export type Source = z.output<typeof sourceSchema>;
+export type WorkerPool = z.output<typeof workerPoolSchema>;

@@ -1,0 +1,139 @@
+/**
+ * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] COMMAND [ARG…]`.
+ *
+ * Plain JavaScript on purpose: it is the one file that the machine's own Node (20 or later) runs. It installs
+ * the packages when the lock file changed, among them the pinned Node 24; builds the pinned nats-server when
+ * asked to; then runs COMMAND with both at hand. Nothing is done, and nothing said, when all is in place.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const bin = join(root, 'node_modules', '.bin');
+const oldestNode = [24, 12, 0];
+/** First release with all fixes that the durability promise counts on (docs/reliability.md). */
+const oldestNatsServer = [2, 12, 3];
+
+const [, , ...given] = process.argv;
+const wantsNats = given[0] === '--nats';
+const [command, ...args] = wantsNats ? given.slice(1) : given;
+if (command === undefined) fail('usage: node test/tools/bootstrap.mjs [--nats] COMMAND [ARG…]');
+
+installPackages();
+const environment = { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') };
+requireNode(environment);
+if (wantsNats) environment.PENSTOCK_NATS_SERVER = natsServer();
+run(command, args, environment);
+
+function installPackages() {
+  const stamp = join(root, 'node_modules', '.penstock-installed');
+  const wanted = fingerprint('package.json', 'package-lock.json');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  const startedAt = Date.now();
+  say('installing packages (first run, or the lock file changed) …');
+  must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, what: 'npm ci' });
+  writeFileSync(stamp, wanted);
+  say(`packages installed in ${seconds(startedAt)}`);
+}
+
+function requireNode(env) {
+  const version = versionOf('node', ['--version'], env);
+  if (version === undefined || isOlder(version, oldestNode)) {
+    fail(
+      `Node ${oldestNode.join('.')} or later is needed, found ${version?.join('.') ?? 'none'}: this platform ` +
+        `(${process.platform} ${process.arch}) has no pinned Node package; install Node 24 and put it on PATH.`,
+    );
+  }
+}
+
+/** The path of a nats-server that is new enough: named by the environment, on PATH, or built from the pin. */
+function natsServer() {
+  const named = process.env.PENSTOCK_NATS_SERVER;
+  if (named !== undefined && named !== '') {
+    const version = versionOf(named, ['--version']);
+    if (version === undefined)
+      fail(`PENSTOCK_NATS_SERVER=${named} does not run; unset it or name a nats-server.`);
+    if (isOlder(version, oldestNatsServer)) {
+      fail(
+        `PENSTOCK_NATS_SERVER=${named} is ${version.join('.')}; ${oldestNatsServer.join('.')} or later is needed.`,
+      );
+    }
+    return named;
+  }
+  const onPath = versionOf('nats-server', ['--version']);
+  if (onPath !== undefined && !isOlder(onPath, oldestNatsServer)) return 'nats-server';
+
+  const built = join(root, '.tools', 'bin', 'nats-server');
+  const stamp = join(root, '.tools', 'nats-server.pin');
+  const wanted = fingerprint('test/tools/go.mod', 'test/tools/go.sum');
+  if (existsSync(built) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return built;
+
+  const go = versionOf('go', ['version']);
+  if (go === undefined) {
+    fail(
+      'nats-server must be built, and Go is missing: install Go 1.26 or later, or set PENSTOCK_NATS_SERVER.',
+    );
+  }
+  const startedAt = Date.now();
+  say('building the pinned nats-server (once, about a minute) …');
+  mkdirSync(join(root, '.tools', 'bin'), { recursive: true });
+  must('go', ['build', '-o', `${built}.new`, 'github.com/nats-io/nats-server/v2'], {
+    cwd: join(root, 'test', 'tools'),
+    what: 'go build nats-server',
+  });
+  renameSync(`${built}.new`, built);
+  writeFileSync(stamp, wanted);
+  say(`nats-server built in ${seconds(startedAt)}`);
+  return built;
+}
+
+function run(file, argv, env) {
+  const child = spawn(file, argv, { stdio: 'inherit', env, cwd: root });
+  // A terminal sends Ctrl-C to the whole group, so SIGINT is only outlived here; SIGTERM comes to us alone.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('error', (error) => fail(`${file} could not be started: ${error.message}`));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+  });
+}
+
+function fingerprint(...files) {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(join(root, file)));
+  return hash.digest('hex');
+}
+
+function versionOf(file, argv, env = process.env) {
+  const { status, stdout } = spawnSync(file, argv, { encoding: 'utf8', env });
+  const match = status === 0 ? /(\d+)\.(\d+)(?:\.(\d+))?/.exec(stdout) : null;
+  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+}
+
+function isOlder(version, oldest) {
+  const at = version.findIndex((part, index) => part !== oldest[index]);
+  return at !== -1 && version[at] < oldest[at];
+}
+
+function must(file, argv, { cwd, what }) {
+  const { status, error } = spawnSync(file, argv, { cwd, stdio: ['ignore', 2, 2] });
+  if (error !== undefined) fail(`${what} could not be started: ${error.message}`);
+  if (status !== 0) fail(`${what} failed with exit code ${status}; its output is above.`);
+}
+
+function seconds(sinceMs) {
+  return `${((Date.now() - sinceMs) / 1000).toFixed(0)} s`;
+}
+
+function say(text) {
+  process.stderr.write(`penstock: ${text}\n`);
+}
+
+function fail(text) {
+  say(text);
+  process.exit(1);
+}
