@@ -1,0 +1,63 @@
+/**
+ * `npm run bench [-- NAME…] [--runs N] [--json FOLDER]`: tables on stdout, progress on stderr, JSON in a folder.
+ * Exit code 0 when every benchmark ran, 1 when one failed, 2 for wrong arguments.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { describeError } from '#common/errors.ts';
+import type { Bench } from './bench.ts';
+import { renderResult } from './table.ts';
+
+const benches: readonly Bench[] = [];
+
+const command = new Command('npm run bench --')
+  .description(
+    `Runs benchmarks, all of them unless named:\n\n${benches.map((bench) => `  ${bench.name.padEnd(20)}${bench.describe}`).join('\n')}`,
+  )
+  .argument('[names...]', 'which ones', collectBench)
+  .option('--runs <n>', 'how often each row is measured', parseRuns, 5)
+  .option('--json <folder>', 'where NAME.json is written', 'out/bench')
+  .exitOverride();
+
+try {
+  await command.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exit(error.exitCode === 0 ? 0 : 2);
+}
+const [named = []] = command.processedArgs as [readonly Bench[]?]; // What collectBench returned.
+const { runs, json } = command.opts<{ runs: number; json: string }>();
+
+let failed = 0;
+for (const bench of named.length > 0 ? named : benches) {
+  try {
+    const result = await bench.run({ runs, say: (line) => console.error(`${bench.name}: ${line}`) });
+    console.log(renderResult(result));
+    await mkdir(json, { recursive: true });
+    await writeFile(
+      join(json, `${bench.name}.json`),
+      `${JSON.stringify({ name: bench.name, ...result }, null, 2)}\n`,
+    );
+  } catch (error) {
+    failed += 1;
+    console.error(`${bench.name} failed: ${describeError(error)}`);
+  }
+}
+process.exit(failed === 0 ? 0 : 1);
+
+function collectBench(name: string, earlier: readonly Bench[] = []): readonly Bench[] {
+  const bench = benches.find((candidate) => candidate.name === name);
+  if (bench === undefined) {
+    throw new InvalidArgumentError(`Known are: ${benches.map((known) => known.name).join(', ')}.`);
+  }
+  return [...earlier, bench];
+}
+
+function parseRuns(value: string): number {
+  const parsed = Number(value);
+  if (!Number.isInteger(parsed) || parsed < 1 || parsed > 1_000) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
+  }
+  return parsed;
+}
