@@ -26,11 +26,11 @@ try {
   if (!(error instanceof CommanderError)) throw error;
   process.exit(error.exitCode === 0 ? 0 : 2);
 }
-const [named = []] = command.processedArgs as [readonly Bench[]?]; // What collectBench returned.
+const named = command.processedArgs[0] as readonly Bench[] | undefined; // What collectBench returned.
 const { runs, json } = command.opts<{ runs: number; json: string }>();
 
 let failed = 0;
-for (const bench of named.length > 0 ? named : benches) {
+for (const bench of named ?? benches) {
   try {
     const result = await bench.run({ runs, say: (line) => console.error(`${bench.name}: ${line}`) });
     console.log(renderResult(result));
