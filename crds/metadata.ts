@@ -13,7 +13,7 @@ export const jetStreamName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^[^\s.*>/\\\p{Cc}]+$/u, 'must not contain blanks, ".", "*", ">", "/" or "\\"');
+  .regex(/^[^\s.*>/\\\p{Cc}]+$/u, 'must not contain blanks, ".", "*", ">", "/" or a backslash');
 
 export const metadataSchema = z.looseObject({
   name: objectName,
