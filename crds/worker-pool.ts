@@ -57,7 +57,7 @@ export const workerPoolSpecSchema = z
       .max(8)
       .describe('Consumers that these replicas work on; demand is the sum over them.'),
     minReplicas: replicaCount.default(0).describe('Never fewer replicas than this.'),
-    maxReplicas: replicaCount.min(1).describe('Never more replicas than this.'),
+    maxReplicas: z.int32().min(1).max(100_000).describe('Never more replicas than this.'),
     objective: z
       .strictObject({
         drainSeconds: z

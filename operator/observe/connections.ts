@@ -55,6 +55,16 @@ export class Connections implements AsyncDisposable {
     return entry.state;
   }
 
+  /** Resolves when all of these are up, or when the time is over. */
+  async settled(wanted: readonly (NatsSettings | Error)[], timeoutMs: number): Promise<void> {
+    const settings = wanted.filter((one): one is NatsSettings => !(one instanceof Error));
+    const endMs = this.#clock.monotonicMs() + timeoutMs;
+    const areUp = (): boolean => settings.every((one) => this.get(one).kind === 'up');
+    while (!areUp() && this.#clock.monotonicMs() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** Closes what no pool has asked for lately. */
   async closeUnused(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();

@@ -64,7 +64,13 @@ export function parsePolicies(file: string, text: string): ReadResult {
       }
       continue;
     }
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: 100 });
+    } catch (error) {
+      problems.push({ file, line: lineOf(''), field: '', message: describeError(error) });
+      continue;
+    }
     if (value === null) continue;
     const kind = kindOf(value);
     const placed = { file, line: lineOf };

@@ -1,0 +1,111 @@
+import type { Logger } from '#common/log.ts';
+import { toError } from '#common/errors.ts';
+import type { Pool } from '../platform/platform.ts';
+import type { PassReport } from '../report/passReport.ts';
+import { initialState, pass } from './pass.ts';
+import type { Parts, PassResult, PoolState } from './pass.ts';
+
+export type ControllerOptions = {
+  /** Time from the start of one pass over a pool to the start of the next. */
+  readonly periodMs: number;
+  /** Called after every pass. */
+  readonly onReport: (report: PassReport, passMs: number) => void;
+  /** Called when a pass itself failed, which is a fault of ours. */
+  readonly onPassError: (pool: string, error: Error) => void;
+};
+
+type Loop = { readonly stop: AbortController; readonly done: Promise<void> };
+
+/**
+ * When passes run: each pool in its own loop, so that a slow or broken one delays no other. Level-triggered: a pass
+ * that failed is not retried, the next one starts from what is there then.
+ */
+export class Controller {
+  readonly #parts: Parts;
+  readonly #options: ControllerOptions;
+  readonly #log: Logger;
+  readonly #loops = new Map<string, Loop>();
+
+  constructor(parts: Parts, options: ControllerOptions, log: Logger) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#log = log;
+  }
+
+  /** Starts loops for pools that are new and ends those of pools that are gone. To be called about once a period. */
+  sync(): void {
+    const pools = new Set(this.#parts.platform.pools().map(({ key }) => key));
+    for (const [key, { stop }] of this.#loops) {
+      if (pools.has(key)) continue;
+      stop.abort();
+      this.#loops.delete(key);
+      this.#log.info({ pool: key }, 'pool is gone; its replicas stay as they are');
+    }
+    for (const key of pools) {
+      if (this.#loops.has(key)) continue;
+      const stop = new AbortController();
+      this.#loops.set(key, { stop, done: this.#loop(key, stop.signal) });
+    }
+  }
+
+  /** Ends all loops; resolves when no pass is under way. */
+  async stop(): Promise<void> {
+    const loops = [...this.#loops.values()];
+    this.#loops.clear();
+    for (const { stop } of loops) stop.abort();
+    await Promise.all(loops.map(({ done }) => done));
+  }
+
+  /** One pass over each pool, side by side. */
+  async once(): Promise<PassReport[]> {
+    const pools = this.#parts.platform.pools();
+    const results = await Promise.all(pools.map((pool) => pass(pool, initialState(), this.#parts)));
+    return results.map(({ report }) => report);
+  }
+
+  async #loop(key: string, stop: AbortSignal): Promise<void> {
+    let state = initialState();
+    let sources = '';
+    while (!stop.aborted) {
+      const startedAtMs = this.#parts.clock.monotonicMs();
+      const pool = this.#parts.platform.pools().find((candidate) => candidate.key === key);
+      let waitMs = this.#options.periodMs;
+      if (pool !== undefined) {
+        // Figures of one consumer say nothing about another.
+        const now = JSON.stringify(pool.spec.sources);
+        if (now !== sources) state = { ...state, history: initialState().history };
+        sources = now;
+        const result = await this.#pass(pool, state, startedAtMs);
+        state = result?.state ?? state;
+        waitMs = Math.min(waitMs, result?.nextCheckMs ?? waitMs);
+      }
+      await pauseUntil(startedAtMs + waitMs - this.#parts.clock.monotonicMs(), stop);
+    }
+  }
+
+  async #pass(pool: Pool, state: PoolState, startedAtMs: number): Promise<PassResult | undefined> {
+    try {
+      const result = await pass(pool, state, this.#parts);
+      this.#options.onReport(result.report, this.#parts.clock.monotonicMs() - startedAtMs);
+      return result;
+    } catch (thrown) {
+      const error = toError(thrown);
+      this.#log.error({ err: error, pool: pool.key }, 'pass failed; the pool is left as it is');
+      this.#options.onPassError(pool.key, error);
+      return undefined;
+    }
+  }
+}
+
+/** Always lets other work run, also when the time is already over. */
+function pauseUntil(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.max(0, ms));
+    stop.addEventListener('abort', end);
+  });
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '#common/clock.ts';
+import { act } from '../act/scale.ts';
+import { decide } from '../decide/decide.ts';
+import { initialMemory, recordScale } from '../decide/memory.ts';
+import type { Memory } from '../decide/memory.ts';
+import { emptyHistory, measure } from '../measure/measure.ts';
+import type { History } from '../measure/measure.ts';
+import type { Connections } from '../observe/connections.ts';
+import { observe } from '../observe/observe.ts';
+import type { Platform, Pool } from '../platform/platform.ts';
+import { reportPass } from '../report/passReport.ts';
+import type { PassReport } from '../report/passReport.ts';
+
+/** What one pool remembers from pass to pass. Losing it (a restart) costs time, never correctness. */
+export type PoolState = { readonly history: History; readonly memory: Memory };
+
+export const initialState = (): PoolState => ({ history: emptyHistory, memory: initialMemory() });
+
+export type Parts = {
+  readonly platform: Platform;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  /** False for a look without consequences. */
+  readonly mayAct: boolean;
+};
+
+export type PassResult = {
+  readonly state: PoolState;
+  readonly report: PassReport;
+  readonly nextCheckMs: number;
+};
+
+/** One pass over one pool: the table of contents of the operator. */
+export async function pass(pool: Pool, state: PoolState, parts: Parts): Promise<PassResult> {
+  const { platform, connections, clock, mayAct } = parts;
+
+  const observation = await observe(pool, platform, connections, clock);
+  const { signals, history } = measure(state.history, observation, pool.spec);
+  const { decision, memory } = decide({
+    spec: pool.spec,
+    signals,
+    memory: state.memory,
+    nowMs: observation.atMs,
+  });
+  const outcome = mayAct ? await act(pool, decision, observation, platform) : undefined;
+  const report = reportPass(pool, signals, decision, outcome, clock.wallMs());
+
+  const hasScaled = decision.kind === 'scale' && outcome?.kind === 'scaled';
+  const remembered = hasScaled
+    ? recordScale(memory, { from: decision.from, to: decision.to, atMs: clock.monotonicMs() })
+    : memory;
+  return { state: { history, memory: remembered }, report, nextCheckMs: decision.nextCheckMs };
+}
