@@ -27,6 +27,8 @@ export type NatsServerOptions = {
   readonly port?: number;
   /** Further command line arguments. */
   readonly args?: readonly string[];
+  /** Out of reach of a Ctrl-C at the terminal, for programs that end things in their own order. Default false. */
+  readonly ownProcessGroup?: boolean;
 };
 
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
@@ -35,6 +37,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     options.port ?? (await freePort()),
     await freePort(),
     options.args ?? [],
+    options.ownProcessGroup ?? false,
   );
   await server.start();
   return server;
@@ -78,6 +81,7 @@ function createServerHandle(
   port: number,
   monitorPort: number,
   extra: readonly string[],
+  detached = false,
 ): NatsServer {
   let child: ChildProcess | undefined;
   let storeDir: string | undefined;
@@ -115,7 +119,10 @@ function createServerHandle(
         '-sd',
         storeDir,
       ];
-      const started = spawn(binary, [...args, ...extra], { stdio: ['ignore', 'ignore', 'pipe'] });
+      const started = spawn(binary, [...args, ...extra], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        detached,
+      });
       child = started;
       process.once('exit', endWithParent);
       let output = '';
