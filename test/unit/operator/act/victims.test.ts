@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { chooseVictims } from '../../../../operator/act/victims.ts';
+import { heartbeat } from '../../../builders/heartbeat.ts';
 import type { Observation, ReplicaFacts } from '../../../../operator/observe/observation.ts';
 
 type Given = { name: string; state?: ReplicaFacts['state']; ageMs?: number; jobs?: number };
@@ -25,43 +26,12 @@ function observed(replicas: readonly Given[]): Observation {
     sources: [
       {
         consumer: { kind: 'unseen', message: '' },
-        heartbeats: heard.map(({ name, jobs = 0 }) => ({ atMs: 0, heartbeat: heartbeat(name, jobs) })),
+        heartbeats: heard.map(({ name, jobs = 0 }) => ({
+          atMs: 0,
+          heartbeat: heartbeat({ worker: name, busy: jobs }),
+        })),
       },
     ],
-  };
-}
-
-function heartbeat(
-  replica: string,
-  busy: number,
-): Observation['sources'][number]['heartbeats'][number]['heartbeat'] {
-  return {
-    version: 1,
-    worker: replica,
-    replica,
-    stream: 'S',
-    consumer: 'C',
-    startedAtMs: 1,
-    sequence: 1,
-    state: 'running',
-    slots: 8,
-    busy,
-    buffered: 0,
-    stuck: 0,
-    oldestRunningMs: 0,
-    totals: {
-      deliveries: 0,
-      firstDeliveries: 0,
-      succeeded: 0,
-      retried: 0,
-      deadLettered: 0,
-      timedOut: 0,
-      handedBack: 0,
-      leaseLost: 0,
-      busySlotMs: 0,
-      slotMs: 0,
-    },
-    service: { count: 0, sumMs: 0, sumSquaresMs2: 0 },
   };
 }
 
