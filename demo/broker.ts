@@ -4,6 +4,9 @@ import { connectNats } from '#common/nats.ts';
 import { secondsToMs, msToNanos } from '#common/units.ts';
 import type { DemoPolicy } from './policy.ts';
 
+/** The stream and the consumer, and how many jobs may run at once. */
+export type Queue = Pick<DemoPolicy, 'stream' | 'consumer' | 'maxReplicas' | 'slots'>;
+
 export type Broker = AsyncDisposable & {
   /**
    * Stores one job; the same id within two minutes is stored once.
@@ -20,14 +23,15 @@ export type Broker = AsyncDisposable & {
 const ackWaitSeconds = 30;
 /** Per replica: the running jobs, as many buffered ones, and slack for replicas that come and go. */
 const ackPendingPerSlot = 4;
-/** Pull requests that one replica may leave open at the server, counting those of its predecessors. */
+/** Pull requests that the server keeps open: its own default, unless replicas and their predecessors need more. */
+const leastMaxWaiting = 512;
 const waitingPerReplica = 8;
 
 /** Of what the producer sends, and what a dead letter still carries: enough to tell which job it is. */
 const jobSchema = z.object({ id: z.string() });
 
 /** Creates the stream, the consumer that the workers share, and the stream for jobs that were given up. */
-export async function openBroker(url: string, policy: DemoPolicy): Promise<Broker> {
+export async function openBroker(url: string, policy: Queue): Promise<Broker> {
   const connection = await connectNats({ servers: [url], inboxPrefix: '_INBOX' }, 'penstock-demo');
   const streams = await jetstreamManager(connection);
   const deadLetterStream = `${policy.stream}_DEAD`;
@@ -47,7 +51,7 @@ export async function openBroker(url: string, policy: DemoPolicy): Promise<Broke
     ack_policy: AckPolicy.Explicit,
     ack_wait: msToNanos(secondsToMs(ackWaitSeconds)),
     max_ack_pending: policy.maxReplicas * policy.slots * ackPendingPerSlot,
-    max_waiting: policy.maxReplicas * waitingPerReplica,
+    max_waiting: Math.max(leastMaxWaiting, policy.maxReplicas * waitingPerReplica),
   });
   const publisher = jetstream(connection);
   return {

@@ -11,7 +11,7 @@ export type Bench = {
 
 export type BenchIo = {
   /** One line of progress; it goes to stderr. */
-  say(line: string): void;
+  readonly say: (line: string) => void;
   /** How often to measure each row. Peers alternate: A B A B, never A A B B. */
   readonly runs: number;
 };

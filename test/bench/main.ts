@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeError } from '#common/errors.ts';
 import type { Bench } from './bench.ts';
+import { reaction } from './reaction.ts';
+import { startup } from './startup.ts';
 import { renderResult } from './table.ts';
 
-const benches: readonly Bench[] = [];
+const benches: readonly Bench[] = [reaction, startup];
 
 const command = new Command('npm run bench --')
   .description(

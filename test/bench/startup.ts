@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { openBroker } from '../../demo/broker.ts';
+import { freePort, startNatsServer } from '../tools/natsServer.ts';
+import { summarize } from './bench.ts';
+import type { Bench } from './bench.ts';
+
+const commandLine = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const handler = fileURLToPath(new URL('./fixtures/noteStart.ts', import.meta.url));
+const queue = { stream: 'STARTUP', consumer: 'startup', maxReplicas: 1, slots: 16 };
+const leastRuns = 5;
+const readyDeadlineMs = 30_000;
+/** Long enough for the memory of the start to be collected or not, as an idle worker will. */
+const idleMs = 3_000;
+
+/** A worker process from nothing to ready, beside an empty Node program: what of it is ours. */
+export const startup: Bench = {
+  name: 'startup',
+  describe:
+    'worker process start until /readyz answers 200, and its memory when idle; peer: an empty program',
+  async run({ say, runs }) {
+    await using server = await startNatsServer();
+    const broker = await openBroker(server.url, queue); // It creates the queue; nothing is published.
+    await broker[Symbol.asyncDispose]();
+    const emptyMs: number[] = [];
+    const readyMs: number[] = [];
+    const residentMb: number[] = [];
+    for (let run = 1; run <= Math.max(leastRuns, runs); run += 1) {
+      emptyMs.push(await measureEmptyProgram());
+      const worker = await measureWorker(server.url);
+      readyMs.push(worker.readyMs);
+      residentMb.push(worker.residentMb);
+      say(`run ${run}: ready after ${worker.readyMs.toFixed(0)} ms, ${worker.residentMb.toFixed(1)} MB`);
+    }
+    return {
+      title: 'startup: process start until ready',
+      columns: ['ready ms', 'idle RSS MB'],
+      rows: [
+        { name: 'empty program', cells: [summarize(emptyMs), null] },
+        { name: 'worker', cells: [summarize(readyMs), summarize(residentMb)] },
+      ],
+      ratios: [
+        {
+          name: 'worker / empty program',
+          value: summarize(readyMs.map((ms, run) => ms / (emptyMs[run] ?? Number.NaN))),
+          aim: 'as low as it goes',
+        },
+      ],
+      notes: [
+        'Aim: worker ready <= 300 ms and <= 70 MB.',
+        'Run from source, so stripping the types is part of it; an empty program is measured to its exit.',
+      ],
+    };
+  },
+};
+
+async function measureEmptyProgram(): Promise<number> {
+  const startedAtMs = performance.now();
+  await once(spawn(process.execPath, ['-e', ''], { stdio: 'ignore' }), 'exit');
+  return performance.now() - startedAtMs;
+}
+
+async function measureWorker(url: string): Promise<{ readyMs: number; residentMb: number }> {
+  const port = await freePort();
+  const startedAtMs = performance.now();
+  const worker = spawn(process.execPath, [commandLine, 'worker', handler], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...process.env,
+      NATS_URL: url,
+      PENSTOCK_STREAM: queue.stream,
+      PENSTOCK_CONSUMER: queue.consumer,
+      PENSTOCK_SLOTS: `${queue.slots}`,
+      PENSTOCK_HTTP_PORT: `${port}`,
+    },
+  });
+  const exited = once(worker, 'exit');
+  try {
+    await untilReady(worker, port);
+    const readyMs = performance.now() - startedAtMs;
+    await sleep(idleMs);
+    return { readyMs, residentMb: await readResidentMb(worker) };
+  } finally {
+    worker.kill('SIGTERM');
+    await exited;
+  }
+}
+
+async function untilReady(worker: ChildProcess, port: number): Promise<void> {
+  const giveUpAtMs = performance.now() + readyDeadlineMs;
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    if (response?.ok === true) return;
+    if (worker.exitCode !== null) throw new Error(`the worker ended with ${worker.exitCode}`);
+    if (performance.now() > giveUpAtMs) throw new Error(`not ready within ${readyDeadlineMs / 1_000} s`);
+    await sleep(5);
+  }
+}
+
+async function readResidentMb(child: ChildProcess): Promise<number> {
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (kilobytes === undefined) throw new Error(`/proc/${child.pid}/status has no VmRSS`);
+  return Number(kilobytes) / 1_024;
+}
