@@ -113,5 +113,5 @@ export async function lookOnce(
     { periodMs: 0, onReport: nothing, onPassError: nothing },
     log,
   );
-  return controller.once();
+  return await controller.once();
 }

@@ -1,5 +1,6 @@
 import type { Logger } from '#common/log.ts';
 import { toError } from '#common/errors.ts';
+import { emptyHistory } from '../measure/measure.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport } from '../report/passReport.ts';
 import { initialState, pass } from './pass.ts';
@@ -59,12 +60,13 @@ export class Controller {
   /** One pass over each pool, side by side. */
   async once(): Promise<PassReport[]> {
     const pools = this.#parts.platform.pools();
-    const results = await Promise.all(pools.map((pool) => pass(pool, initialState(), this.#parts)));
+    const state = initialState(this.#parts.clock.monotonicMs());
+    const results = await Promise.all(pools.map((pool) => pass(pool, state, this.#parts)));
     return results.map(({ report }) => report);
   }
 
   async #loop(key: string, stop: AbortSignal): Promise<void> {
-    let state = initialState();
+    let state = initialState(this.#parts.clock.monotonicMs());
     let sources = '';
     while (!stop.aborted) {
       const startedAtMs = this.#parts.clock.monotonicMs();
@@ -73,7 +75,7 @@ export class Controller {
       if (pool !== undefined) {
         // Figures of one consumer say nothing about another.
         const now = JSON.stringify(pool.spec.sources);
-        if (now !== sources) state = { ...state, history: initialState().history };
+        if (now !== sources) state = { ...state, history: emptyHistory };
         sources = now;
         const result = await this.#pass(pool, state, startedAtMs);
         state = result?.state ?? state;

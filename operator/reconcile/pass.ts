@@ -14,7 +14,10 @@ import type { PassReport } from '../report/passReport.ts';
 /** What one pool remembers from pass to pass. Losing it (a restart) costs time, never correctness. */
 export type PoolState = { readonly history: History; readonly memory: Memory };
 
-export const initialState = (): PoolState => ({ history: emptyHistory, memory: initialMemory() });
+export const initialState = (nowMs: number): PoolState => ({
+  history: emptyHistory,
+  memory: initialMemory(nowMs),
+});
 
 export type Parts = {
   readonly platform: Platform;

@@ -1,3 +1,8 @@
+import { msToSeconds } from '#common/units.ts';
+import type { Decision, Diagnosis } from '../decide/decision.ts';
+import type { Signals } from '../measure/signals.ts';
+import type { Pool, ScaleOutcome } from '../platform/platform.ts';
+
 /**
  * One line of `penstock local --json`, and what the terminal view, the recorder and the status are made of. A
  * figure that is not known is null, never 0.
@@ -12,6 +17,7 @@ export type PassReport = {
     readonly ready: number | null;
     readonly starting: number | null;
     readonly terminating: number | null;
+    /** Failing, or without room to start. */
     readonly failing: number | null;
   };
   readonly signals: {
@@ -40,7 +46,7 @@ export type PassReport = {
     readonly limitedBy: readonly string[];
   };
   /** What was written: null when nothing was to be written. */
-  readonly outcome: { readonly kind: 'scaled' | 'failed'; readonly message: string } | null;
+  readonly outcome: { readonly kind: 'scaled' | 'conflict' | 'failed'; readonly message: string } | null;
   readonly conditions: readonly {
     readonly type: string;
     readonly status: 'True' | 'False' | 'Unknown';
@@ -48,3 +54,59 @@ export type PassReport = {
     readonly message: string;
   }[];
 };
+
+export function reportPass(
+  pool: Pool,
+  signals: Signals,
+  decision: Decision,
+  outcome: ScaleOutcome | undefined,
+  wallMs: number,
+): PassReport {
+  const { workload } = signals;
+  const { evidence, diagnosis } = decision;
+  const isSeen = workload.kind === 'seen';
+  return {
+    time: new Date(wallMs).toISOString(),
+    pool: pool.key,
+    replicas: {
+      desired: isSeen ? workload.desired : null,
+      ready: isSeen ? workload.ready : null,
+      starting: isSeen ? workload.starting : null,
+      terminating: isSeen ? workload.terminating : null,
+      failing: isSeen ? workload.failing + workload.unschedulable : null,
+    },
+    signals: {
+      backlogMessages: evidence.backlogMessages,
+      arrivalsPerSecond: evidence.arrivalsPerSecond,
+      completionsPerSecond: evidence.completionsPerSecond,
+      utilization: evidence.utilization,
+      serviceSeconds: inSeconds(evidence.serviceMs),
+      capacityPerReplica: evidence.capacityPerReplica,
+      startSeconds: inSeconds(evidence.startMs),
+    },
+    decision: {
+      kind: decision.kind,
+      from: decision.from ?? null,
+      to: decision.to ?? null,
+      recommended: decision.recommended ?? null,
+      reason: decision.reason,
+      message: decision.message,
+      limitedBy: decision.limitedBy.map(({ reason }) => reason),
+    },
+    outcome: outcome ?? null,
+    conditions: [readiness(diagnosis), ...diagnosis],
+  };
+}
+
+/** The summary: whether the pool can do its work, and the first thing that stands in its way. */
+function readiness(diagnosis: readonly Diagnosis[]): PassReport['conditions'][number] {
+  const obstacle = diagnosis.find(
+    ({ type, status }) => status !== 'True' && (type === 'TargetAvailable' || type === 'SourceAvailable'),
+  );
+  if (obstacle === undefined) {
+    return { type: 'Ready', status: 'True', reason: 'Ready', message: 'sources and target are seen' };
+  }
+  return { type: 'Ready', status: 'False', reason: obstacle.reason, message: obstacle.message };
+}
+
+const inSeconds = (ms: number | null): number | null => (ms === null ? null : msToSeconds(ms));

@@ -1,0 +1,146 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { PassReport } from './passReport.ts';
+
+const byPool = ['pool'] as const;
+
+/**
+ * What Prometheus sees of the operator. One series per pool and figure; a figure that is not known has no sample,
+ * so that an alert on it is "absent" and never a false 0. docs/metrics.md lists them.
+ */
+export class OperatorMetrics {
+  readonly #registry = new Registry();
+  readonly #replicas: Gauge<'pool' | 'state'>;
+  readonly #gauges: readonly (readonly [Gauge<'pool'>, (report: PassReport) => number | null])[];
+  readonly #condition: Gauge<'pool' | 'type'>;
+  readonly #passSeconds: Histogram;
+  readonly #passFailures: Counter<'pool'>;
+  readonly #scales: Counter<'pool' | 'direction' | 'reason'>;
+  readonly #writeFailures: Counter<'pool'>;
+  readonly #holds: Counter<'pool' | 'reason'>;
+  readonly #known = new Set<string>();
+
+  constructor() {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    const gauge = (name: string, help: string): Gauge<'pool'> =>
+      new Gauge({ name: `penstock_pool_${name}`, help, labelNames: byPool, registers });
+    this.#replicas = new Gauge({
+      name: 'penstock_pool_replicas',
+      help: 'Replicas by state; desired is what the workload was asked for last.',
+      labelNames: ['pool', 'state'],
+      registers,
+    });
+    this.#gauges = [
+      [
+        gauge('recommended_replicas', 'Replicas that the demand alone asks for.'),
+        (r) => r.decision.recommended,
+      ],
+      [gauge('backlog_messages', 'Messages not resolved yet.'), (r) => r.signals.backlogMessages],
+      [gauge('arrivals_per_second', 'Arrival rate.'), (r) => r.signals.arrivalsPerSecond],
+      [gauge('completions_per_second', 'Completion rate.'), (r) => r.signals.completionsPerSecond],
+      [gauge('utilization_ratio', 'Share of open slots that run a job.'), (r) => r.signals.utilization],
+      [gauge('service_seconds', 'Mean run time of a job.'), (r) => r.signals.serviceSeconds],
+      [
+        gauge('replica_capacity_per_second', 'Jobs per second that one replica can complete.'),
+        (r) => r.signals.capacityPerReplica,
+      ],
+      [gauge('start_seconds', 'Time from a new replica to its first job.'), (r) => r.signals.startSeconds],
+    ];
+    this.#condition = new Gauge({
+      name: 'penstock_pool_condition',
+      help: 'Conditions: 1 true, 0 false, no sample while unknown.',
+      labelNames: ['pool', 'type'],
+      registers,
+    });
+    this.#scales = new Counter({
+      name: 'penstock_pool_scales_total',
+      help: 'Changes of the replicas that were written.',
+      labelNames: ['pool', 'direction', 'reason'],
+      registers,
+    });
+    this.#holds = new Counter({
+      name: 'penstock_pool_holds_total',
+      help: 'Passes that changed nothing, by reason.',
+      labelNames: ['pool', 'reason'],
+      registers,
+    });
+    this.#writeFailures = new Counter({
+      name: 'penstock_pool_write_failures_total',
+      help: 'Changes of the replicas that could not be written.',
+      labelNames: byPool,
+      registers,
+    });
+    this.#passFailures = new Counter({
+      name: 'penstock_pool_pass_failures_total',
+      help: 'Passes that ended in an error of the operator itself.',
+      labelNames: byPool,
+      registers,
+    });
+    this.#passSeconds = new Histogram({
+      name: 'penstock_pass_seconds',
+      help: 'Duration of a pass over one pool.',
+      buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
+      registers,
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  observe(report: PassReport, passMs: number): void {
+    const { pool, replicas, decision, outcome } = report;
+    this.#known.add(pool);
+    this.#passSeconds.observe(passMs / 1_000);
+    for (const [state, value] of Object.entries(replicas)) set(this.#replicas, { pool, state }, value);
+    for (const [gauge, read] of this.#gauges) set(gauge, { pool }, read(report));
+    for (const { type, status } of report.conditions) {
+      set(this.#condition, { pool, type }, status === 'Unknown' ? null : Number(status === 'True'));
+    }
+    if (outcome?.kind === 'scaled') {
+      const direction = (decision.to ?? 0) > (decision.from ?? 0) ? 'up' : 'down';
+      this.#scales.inc({ pool, direction, reason: decision.reason });
+    } else if (outcome !== null) this.#writeFailures.inc({ pool });
+    else this.#holds.inc({ pool, reason: decision.reason });
+  }
+
+  passFailed(pool: string): void {
+    this.#known.add(pool);
+    this.#passFailures.inc({ pool });
+  }
+
+  /** Removes the series of pools that are gone. */
+  keepOnly(pools: readonly string[]): void {
+    const gone = [...this.#known].filter((pool) => !pools.includes(pool));
+    if (gone.length === 0) return;
+    const metrics = [
+      this.#replicas,
+      this.#condition,
+      this.#scales,
+      this.#holds,
+      this.#writeFailures,
+      this.#passFailures,
+      ...this.#gauges.map(([gauge]) => gauge),
+    ];
+    for (const pool of gone) {
+      this.#known.delete(pool);
+      for (const metric of metrics) removePool(metric, pool);
+    }
+  }
+}
+
+function set<L extends string>(gauge: Gauge<L>, labels: Record<L, string>, value: number | null): void {
+  if (value === null) gauge.remove(labels);
+  else gauge.set(labels, value);
+}
+
+/** A library metric can remove only an exact set of labels. */
+function removePool(metric: Gauge | Counter, pool: string): void {
+  void metric.get().then(({ values }) => {
+    for (const { labels } of values) if (labels['pool'] === pool) metric.remove(labels);
+  });
+}
