@@ -2,8 +2,8 @@
  * `npm run demo`: see --help. Exit code 0 when nothing was lost and the replicas are back at their floor, 1 when not,
  * 2 for arguments that do not fit.
  */
-import { writeFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { CommanderError } from 'commander';
 import { systemClock } from '#common/clock.ts';
 import { PenstockError, describeError } from '#common/errors.ts';
@@ -40,6 +40,9 @@ async function demonstrate(config: DemoConfig): Promise<number> {
   screen.write(renderSummary(summary));
   const json = `${JSON.stringify(summary, null, 2)}\n`;
   if (config.jsonTo === '-') process.stdout.write(json);
-  else if (config.jsonTo !== undefined) await writeFile(config.jsonTo, json);
+  else if (config.jsonTo !== undefined) {
+    await mkdir(dirname(config.jsonTo), { recursive: true });
+    await writeFile(config.jsonTo, json);
+  }
   return summary.problems.length === 0 ? 0 : 1;
 }
