@@ -33,8 +33,8 @@ export default {
     wall(
       'measure-is-pure',
       '^operator/measure',
-      '^(?!operator/measure|operator/observe/observation\\.ts|common/units\\.ts)',
-      'measure imports only itself and the shape of an observation.',
+      '^(?!operator/measure|operator/observe/observation\\.ts|crds/worker-pool\\.ts|common/units\\.ts)',
+      'measure imports only itself, and the shapes of an observation and a policy.',
     ),
     wall(
       'decide-is-pure',

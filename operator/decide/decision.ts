@@ -1,0 +1,122 @@
+/** What one pass concludes about one pool. A hold has a reason too. */
+export type Decision = Hold | Scale;
+
+export type Hold = Conclusion & {
+  readonly kind: 'hold';
+  /** Undefined when the workload could not be seen. */
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+};
+
+export type Scale = Conclusion & {
+  readonly kind: 'scale';
+  readonly from: number;
+  readonly to: number;
+};
+
+type Conclusion = {
+  /** What the demand alone asks for, before every limit; undefined when it could not be computed. */
+  readonly recommended: number | undefined;
+  readonly reason: Reason;
+  /** One sentence for a person, with figures. */
+  readonly message: string;
+  /** The rules that changed the answer, in their order. */
+  readonly limitedBy: readonly Limit[];
+  /** Standing facts about the pool, in the form of conditions. */
+  readonly diagnosis: readonly Diagnosis[];
+  readonly evidence: Evidence;
+  /** Decide again at the latest after this time, milliseconds, also when nothing was observed to change. */
+  readonly nextCheckMs: number;
+};
+
+/** Why it scaled, or why it did not. These words are stable: alerts and scripts match on them. */
+export type Reason = ScaleReason | HoldReason | LimitReason;
+
+export type ScaleReason =
+  | 'ArrivalsGrew'
+  | 'BacklogGrew'
+  | 'DemandFell'
+  | 'WokeFromZero'
+  | 'IdleToZero'
+  | 'BelowMinimum'
+  | 'AboveMaximum'
+  | 'Fallback';
+
+export type HoldReason =
+  /** The replicas are what the demand asks for. */
+  | 'Balanced'
+  | 'Paused'
+  /** The workload does not exist. */
+  | 'TargetMissing'
+  /** The workload could not be seen. */
+  | 'TargetUnavailable'
+  /** Somebody set the replicas to 0: off, until somebody raises them. */
+  | 'TurnedOff';
+
+export type LimitReason =
+  | 'SourceUnavailable'
+  | 'ConsumerMissing'
+  /** Not everything is measured yet; only growing is safe. */
+  | 'Measuring'
+  /** Somebody else has changed the replicas a moment ago. */
+  | 'Contested'
+  | 'AckPendingLimited'
+  | 'ReplicasFailing'
+  | 'Unschedulable'
+  /** Every replica still has a job to run. */
+  | 'DrainingBacklog'
+  /** Fewer replicas would do, but so barely that they would soon be wanted back. */
+  | 'WithinTolerance'
+  | 'Stabilized'
+  | 'RateLimited'
+  | 'MinReplicas'
+  | 'MaxReplicas'
+  /** Fewer messages than it takes to wake from zero. */
+  | 'BelowActivation'
+  /** Work was seen too lately to go to zero, or is not resolved. */
+  | 'NotIdle'
+  | 'ScaleUpOnly'
+  | 'DryRun';
+
+/** One rule that changed the answer. */
+export type Limit = {
+  readonly reason: LimitReason;
+  /** What the rule allowed. */
+  readonly replicas: number;
+  /** A clause for a person: why. */
+  readonly message: string;
+  /** Monotonic time at which the rule lets go by itself, if it is a matter of time. */
+  readonly untilMs?: number;
+};
+
+export type Diagnosis = {
+  readonly type:
+    | 'TargetAvailable'
+    | 'SourceAvailable'
+    | 'Active'
+    | 'ScalingLimited'
+    | 'AckPendingLimited'
+    | 'ReplicasFailing'
+    | 'Unschedulable';
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** One stable CamelCase word. */
+  readonly reason: string;
+  readonly message: string;
+};
+
+/** The figures that the decision was made of, summed over the sources; null is not known. */
+export type Evidence = {
+  readonly backlogMessages: number | null;
+  readonly queuedMessages: number | null;
+  readonly arrivalsPerSecond: number | null;
+  /** The rate that was planned for: the upper confidence bound of the arrivals. */
+  readonly plannedArrivalsPerSecond: number | null;
+  readonly completionsPerSecond: number | null;
+  readonly utilization: number | null;
+  readonly serviceMs: number | null;
+  /** Jobs per second of one replica, for the sources' present mix of arrivals. */
+  readonly capacityPerReplica: number | null;
+  readonly capacityBasis: 'heartbeats' | 'throughput' | 'lowerBound' | 'prior' | null;
+  readonly startMs: number | null;
+  readonly readyReplicas: number | null;
+};

@@ -1,0 +1,94 @@
+import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import { msToSeconds } from '#common/units.ts';
+import type { Known, SourceSignals } from '../measure/signals.ts';
+
+/** Replicas that one source needs, as fractions: they are added over the sources before rounding. */
+export type SourceDemand = {
+  /** For arrivals at the planned utilization. */
+  readonly arrivals: number;
+  /** The same at the lower utilization that a scale-down must leave. */
+  readonly relaxedArrivals: number;
+  /** To work the backlog off within the objective. */
+  readonly backlog: number;
+  /** To hold every job that runs or could run now. */
+  readonly occupied: number;
+};
+
+export type Demand = {
+  /** By source; undefined for a source that is not to be counted. */
+  readonly sources: readonly (SourceDemand | undefined)[];
+  /** n*: what arrivals and backlog ask for. */
+  readonly replicas: number;
+  /** The same with the lower utilization: fewer than these would soon be wanted back. */
+  readonly relaxedReplicas: number;
+  /** Replicas that have a job to run now. */
+  readonly occupiedReplicas: number;
+};
+
+type Objective = WorkerPoolSpec['objective'];
+
+/** Points between the planned utilization and the one that a scale-down must leave. */
+const hysteresisPercent = 15;
+const lowestUtilizationPercent = 5;
+/** However slowly replicas start, a backlog is not spread over less than this share of the objective. */
+const shortestDrainShare = 1 / 4;
+
+/**
+ * Replicas that one source needs:
+ *
+ *     λ / (c·u)  +  B' / (T'·c)      B' = queued + max(0, λ − X)·d      T' = max(T − d, T/4)
+ *
+ * λ arrivals per second (upper bound in the first term, mean in B'), X completions per second, c jobs per second of
+ * one replica, u utilization, T drain objective, d start time. The utilization applies to steady arrivals only: a
+ * backlog may keep every replica busy. A rate that is not known adds nothing, and then a caller must not scale down.
+ *
+ * @param startMs time from a new replica to its first job.
+ */
+export function sourceDemand(source: SourceSignals, objective: Objective, startMs: number): SourceDemand {
+  const { jobsPerSecond, slots } = source.capacity;
+  const { utilizationPercent, drainSeconds } = objective;
+  const relaxedPercent = Math.max(utilizationPercent - hysteresisPercent, lowestUtilizationPercent);
+  const startSeconds = msToSeconds(startMs);
+  const growthPerSecond = Math.max(
+    0,
+    valueOr(source.arrivalsPerSecond, 0) -
+      valueOr(source.completionsPerSecond, valueOr(source.arrivalsPerSecond, 0)),
+  );
+  const queued = valueOr(source.queuedMessages, 0);
+  const drainWithinSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
+  const planned = valueOr(source.arrivalsUpperPerSecond, 0) / jobsPerSecond;
+  return {
+    arrivals: planned / (utilizationPercent / 100),
+    relaxedArrivals: planned / (relaxedPercent / 100),
+    backlog: (queued + growthPerSecond * startSeconds) / (drainWithinSeconds * jobsPerSecond),
+    occupied: (queued + valueOr(source.runningJobs, 0)) / slots,
+  };
+}
+
+/** Adds the sources up and rounds. */
+export function sumDemand(sources: readonly (SourceDemand | undefined)[]): Demand {
+  const sum = { arrivals: 0, relaxedArrivals: 0, backlog: 0, occupied: 0 };
+  for (const source of sources) {
+    if (source === undefined) continue;
+    sum.arrivals += source.arrivals;
+    sum.relaxedArrivals += source.relaxedArrivals;
+    sum.backlog += source.backlog;
+    sum.occupied += source.occupied;
+  }
+  return {
+    sources,
+    replicas: wholeReplicas(sum.arrivals + sum.backlog),
+    relaxedReplicas: wholeReplicas(sum.relaxedArrivals + sum.backlog),
+    occupiedReplicas: wholeReplicas(sum.occupied),
+  };
+}
+
+/** More than any policy's maxReplicas: keeps absurd inputs finite. */
+const mostReplicas = 1_000_000;
+
+/** Rounds up, forgiving what floating point adds to a whole number. */
+export const wholeReplicas = (fraction: number): number =>
+  Math.min(mostReplicas, Math.max(0, Math.ceil(fraction - 1e-9)));
+
+const valueOr = (signal: Known, otherwise: number): number =>
+  signal.kind === 'known' ? signal.value : otherwise;

@@ -1,0 +1,74 @@
+import type { Diagnosis, Limit } from './decision.ts';
+import { sourceName, unseenFor } from './freshness.ts';
+import type { Guard } from './guards/guard.ts';
+import type { Situation } from './situation.ts';
+import type { WorkloadSignals } from '../measure/signals.ts';
+
+/** Standing facts about the pool, one per type. Guards in mode Observe report here and nowhere else. */
+export function diagnose(
+  situation: Situation,
+  limitedBy: readonly Limit[],
+  guards: readonly Guard[],
+  replicas: number,
+): readonly Diagnosis[] {
+  return [
+    targetDiagnosis(situation.workload),
+    sourceDiagnosis(situation),
+    activeDiagnosis(situation, replicas),
+    limitedDiagnosis(limitedBy),
+    ...guards.flatMap((guard) => guardDiagnosis(guard, situation)),
+  ];
+}
+
+export function targetDiagnosis(workload: WorkloadSignals): Diagnosis {
+  const type = 'TargetAvailable';
+  switch (workload.kind) {
+    case 'seen':
+      return { type, status: 'True', reason: 'TargetSeen', message: 'the workload can be read' };
+    case 'absent':
+      return { type, status: 'False', reason: 'TargetMissing', message: workload.message };
+    case 'unseen':
+      return { type, status: 'Unknown', reason: 'TargetUnavailable', message: workload.message };
+  }
+}
+
+function sourceDiagnosis(situation: Situation): Diagnosis {
+  const type = 'SourceAvailable';
+  const { sightings } = situation;
+  const absent = sightings.indexOf('absent');
+  if (absent !== -1) {
+    const message = `${sourceName(situation, absent)} does not exist`;
+    return { type, status: 'False', reason: 'ConsumerMissing', message };
+  }
+  const lost = sightings.indexOf('lost');
+  if (lost !== -1) {
+    return { type, status: 'False', reason: 'SourceUnavailable', message: unseenFor(situation, lost) };
+  }
+  return { type, status: 'True', reason: 'SourcesSeen', message: 'every source answers' };
+}
+
+function activeDiagnosis({ isIdle, signals }: Situation, replicas: number): Diagnosis {
+  const type = 'Active';
+  if (replicas > 0) {
+    return { type, status: 'True', reason: 'ReplicasWanted', message: `${replicas} replicas are wanted` };
+  }
+  const paused = signals.sources.some((source) => source.paused);
+  const message = paused ? 'scaled to zero; a consumer is paused' : 'scaled to zero';
+  return { type, status: 'False', reason: isIdle ? 'NoWork' : 'AtZero', message };
+}
+
+function limitedDiagnosis(limitedBy: readonly Limit[]): Diagnosis {
+  const type = 'ScalingLimited';
+  const last = limitedBy.at(-1);
+  if (last === undefined) {
+    return { type, status: 'False', reason: 'AsDemanded', message: 'the demand decides' };
+  }
+  return { type, status: 'True', reason: last.reason, message: last.message };
+}
+
+function guardDiagnosis(guard: Guard, situation: Situation): readonly Diagnosis[] {
+  if (situation.spec.guards[guard.name] === 'Off') return [];
+  const verdict = guard.check(situation);
+  if (verdict.kind === 'ok') return [];
+  return [{ type: verdict.reason, status: 'True', reason: verdict.reason, message: verdict.message }];
+}

@@ -1,0 +1,36 @@
+import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import type { Diagnosis, LimitReason } from '../decision.ts';
+import { limit } from '../proposal.ts';
+import type { Rule } from '../proposal.ts';
+import type { Situation } from '../situation.ts';
+
+/** Finds out whether more replicas would be of no use. */
+export type Guard = {
+  readonly name: keyof WorkerPoolSpec['guards'];
+  readonly check: (situation: Situation) => Verdict;
+};
+
+export type Verdict =
+  | { readonly kind: 'ok' }
+  | {
+      readonly kind: 'useless';
+      readonly reason: LimitReason & Diagnosis['type'];
+      /** More replicas than this would not help. */
+      readonly usefulReplicas: number;
+      readonly message: string;
+    };
+
+export const ok: Verdict = { kind: 'ok' };
+
+/** A guard only ever limits an increase: never below the current replicas, and never the way out of zero. */
+export function enforce(guard: Guard): Rule {
+  return (proposal, situation) => {
+    const { current, spec } = situation;
+    if (spec.guards[guard.name] !== 'Enforce' || current === 0 || proposal.replicas <= current)
+      return proposal;
+    const verdict = guard.check(situation);
+    if (verdict.kind === 'ok') return proposal;
+    const replicas = Math.min(proposal.replicas, Math.max(current, verdict.usefulReplicas));
+    return limit(proposal, { reason: verdict.reason, replicas, message: verdict.message });
+  };
+}

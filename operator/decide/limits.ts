@@ -1,0 +1,70 @@
+import { lowerLimit, upperLimit } from './behavior.ts';
+import { limit } from './proposal.ts';
+import type { Rule } from './proposal.ts';
+import { stabilize } from './stabilization.ts';
+
+/** Waits until the recommendations of a window agree. The way out of zero does not wait. */
+export const stabilization: Rule = (proposal, { current, memory, nowMs, windows }) => {
+  if (current === 0) return proposal;
+  const wanted = { replicas: proposal.replicas, atMs: nowMs };
+  const replicas = stabilize(memory.recommendations, current, wanted, windows);
+  const isDown = proposal.replicas < replicas;
+  const seconds = (isDown ? windows.downMs : windows.upMs) / 1_000;
+  return limit(proposal, {
+    reason: 'Stabilized',
+    replicas,
+    message: `${replicas} ${isDown ? 'were' : 'was all that was'} recommended within the last ${seconds.toFixed(0)} s`,
+  });
+};
+
+/** Takes steps no larger than `behavior` allows. The way out of zero is one step. */
+export const ratePolicies: Rule = (proposal, { current, memory, nowMs, spec }) => {
+  if (current === 0) return proposal;
+  const { scaleUp, scaleDown } = spec.behavior;
+  const replicas =
+    proposal.replicas > current
+      ? Math.min(proposal.replicas, upperLimit(scaleUp, current, memory.scaleEvents, nowMs))
+      : Math.max(proposal.replicas, lowerLimit(scaleDown, current, memory.scaleEvents, nowMs));
+  return limit(proposal, {
+    reason: 'RateLimited',
+    replicas,
+    message: `the scaling policies allow ${replicas} for now`,
+  });
+};
+
+/** After somebody else has scaled the workload, what they set stays for a while. */
+export const contest: Rule = (proposal, { current, memory, nowMs }) => {
+  const { contestedUntilMs } = memory;
+  if (contestedUntilMs === undefined || nowMs >= contestedUntilMs) return proposal;
+  return limit(proposal, {
+    reason: 'Contested',
+    replicas: current,
+    message: `somebody else set ${current}; they stay for ${((contestedUntilMs - nowMs) / 1_000).toFixed(0)} s`,
+    untilMs: contestedUntilMs,
+  });
+};
+
+/** minReplicas and maxReplicas hold at once, whatever is known. */
+export const bounds: Rule = (proposal, { spec: { minReplicas, maxReplicas } }) => {
+  if (proposal.replicas < minReplicas) {
+    const message = `minReplicas is ${minReplicas}`;
+    return limit(proposal, { reason: 'MinReplicas', replicas: minReplicas, message });
+  }
+  const message = `maxReplicas is ${maxReplicas}`;
+  const replicas = Math.min(proposal.replicas, maxReplicas);
+  return limit(proposal, { reason: 'MaxReplicas', replicas, message });
+};
+
+/** What the policy's mode permits; a filter at the end, so that everything before it is the same in every mode. */
+export const mode: Rule = (proposal, { current, spec }) => {
+  if (spec.mode === 'DryRun') {
+    const message = `in mode DryRun; otherwise it would be ${proposal.replicas}`;
+    return limit(proposal, { reason: 'DryRun', replicas: current, message });
+  }
+  if (spec.mode === 'ScaleUpOnly') {
+    const message = 'in mode ScaleUpOnly, which never shrinks';
+    const replicas = Math.max(current, proposal.replicas);
+    return limit(proposal, { reason: 'ScaleUpOnly', replicas, message });
+  }
+  return proposal;
+};

@@ -1,0 +1,119 @@
+import type { WorkloadSignals } from '../measure/signals.ts';
+import { emptyRecommendations } from './stabilization.ts';
+import type { Recommendations } from './stabilization.ts';
+
+/** What decisions depend on beside the present. Plain data of bounded size. */
+export type Memory = {
+  /** Since when this operator has been looking at the pool, monotonic milliseconds. */
+  readonly sinceMs: number;
+  readonly recommendations: Recommendations;
+  /** Scale writes that succeeded, oldest first. */
+  readonly scaleEvents: readonly ScaleEvent[];
+  /** What the workload must be asking for, as far as we know; undefined until it was seen. */
+  readonly expected: Expected | undefined;
+  /** Somebody else has scaled the workload: no change by us until then. */
+  readonly contestedUntilMs: number | undefined;
+  /** How often in a row that happened; it doubles the time we stay away. */
+  readonly contests: number;
+  readonly isTurnedOff: boolean;
+};
+
+export type ScaleEvent = { readonly atMs: number; readonly change: number };
+
+type Expected = {
+  readonly replicas: number;
+  /** What it was before our write, which a late observation may still show. */
+  readonly previous: number;
+  readonly writtenMs: number;
+};
+
+/** An observation made so soon after our write may be older than the write. */
+const observationLagMs = 5_000;
+const firstContestMs = 30_000;
+const longestContestMs = 480_000;
+/** Longest period of a scaling policy. */
+const longestPeriodMs = 1_800_000;
+const mostScaleEvents = 2_000;
+
+/**
+ * The memory of an operator that has just started.
+ *
+ * @param written replicas that an earlier run wrote last, from the status: tells a foreign 0 from our own.
+ */
+export function initialMemory(nowMs: number, written?: number): Memory {
+  return {
+    sinceMs: nowMs,
+    recommendations: emptyRecommendations,
+    scaleEvents: [],
+    expected:
+      written === undefined ? undefined : { replicas: written, previous: written, writtenMs: -Infinity },
+    contestedUntilMs: undefined,
+    contests: 0,
+    isTurnedOff: false,
+  };
+}
+
+/** Notes a scale write that succeeded. Only such writes count towards the speed limits. */
+export function recordScale(
+  memory: Memory,
+  write: { readonly from: number; readonly to: number; readonly atMs: number },
+): Memory {
+  const recent = memory.scaleEvents.filter(({ atMs }) => atMs > write.atMs - longestPeriodMs);
+  return {
+    ...memory,
+    scaleEvents: [...recent, { atMs: write.atMs, change: write.to - write.from }].slice(-mostScaleEvents),
+    expected: { replicas: write.to, previous: write.from, writtenMs: write.atMs },
+  };
+}
+
+/**
+ * Compares what the workload asks for with what we wrote last, and adopts what is there.
+ *
+ * | workload asks for | means |
+ * |---|---|
+ * | what we expect | nothing happened |
+ * | what was there before our write, a moment ago | a late observation: our write stands |
+ * | 0, which we did not write | turned off, until somebody raises it |
+ * | anything else | contested: we stay away for a while, longer each time |
+ *
+ * @returns the memory, and the replicas to decide from.
+ */
+export function adopt(
+  memory: Memory,
+  workload: Extract<WorkloadSignals, { kind: 'seen' }>,
+  nowMs: number,
+): { readonly memory: Memory; readonly current: number } {
+  const { expected } = memory;
+  const { desired } = workload;
+  const isFirstLook = memory.recommendations.isEmpty;
+  if (expected === undefined || desired === expected.replicas) {
+    const settled = { ...memory, expected: expected ?? notWritten(desired) };
+    return {
+      memory: isContestOver(settled, nowMs) ? { ...settled, contests: 0 } : settled,
+      current: desired,
+    };
+  }
+  if (desired === expected.previous && nowMs - expected.writtenMs < observationLagMs) {
+    return { memory, current: expected.replicas };
+  }
+  const adopted = { ...memory, expected: notWritten(desired) };
+  if (desired === 0) return { memory: { ...adopted, isTurnedOff: true }, current: 0 };
+  // A raise from 0 switches the pool on again, and after a restart the status may simply be old: both are no contest.
+  if (memory.isTurnedOff || isFirstLook)
+    return { memory: { ...adopted, isTurnedOff: false }, current: desired };
+  const backOffMs = Math.min(firstContestMs * 2 ** memory.contests, longestContestMs);
+  return {
+    memory: { ...adopted, contests: memory.contests + 1, contestedUntilMs: nowMs + backOffMs },
+    current: desired,
+  };
+}
+
+const notWritten = (replicas: number): Expected => ({
+  replicas,
+  previous: replicas,
+  writtenMs: -Infinity,
+});
+
+/** Peace has lasted as long again as the longest back-off. */
+const isContestOver = ({ contests, contestedUntilMs }: Memory, nowMs: number): boolean =>
+  contests > 0 && contestedUntilMs !== undefined && nowMs > contestedUntilMs + longestContestMs;

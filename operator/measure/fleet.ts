@@ -1,0 +1,179 @@
+import type { SourceObservation } from '../observe/observation.ts';
+
+type Arrived = SourceObservation['heartbeats'][number];
+
+/** What the workers of one source have reported. Totals are recency-weighted sums over the last minutes of work. */
+export type Fleet = {
+  /** Last totals of each process, by worker and start time; another start is another process. */
+  readonly workers: ReadonlyMap<string, Arrived>;
+  /** Jobs that one replica runs at once, retained while no worker is heard. */
+  readonly slotsPerReplica: number | undefined;
+  readonly work: Work | undefined;
+  /** Over about the last half minute. */
+  readonly busyMs: number;
+  readonly openMs: number;
+};
+
+export type Work = {
+  readonly busyMs: number;
+  readonly succeeded: number;
+  /** Jobs that left a slot with whatever outcome. */
+  readonly attempts: number;
+  readonly deliveries: number;
+  readonly firstDeliveries: number;
+  /** Mean busy time per attempt when the last attempt ended, milliseconds. */
+  readonly settledMs: number;
+  /** Age of the longest running job at the last look, milliseconds. */
+  readonly oldestRunningMs: number;
+};
+
+export const emptyFleet: Fleet = {
+  workers: new Map(),
+  slotsPerReplica: undefined,
+  work: undefined,
+  busyMs: 0,
+  openMs: 0,
+};
+
+/** What the fleet is doing right now. */
+export type FleetNow = { readonly workers: number; readonly busy: number; readonly buffered: number };
+
+/** What is remembered about jobs fades with busy time, so that idle times forget nothing, but never faster than the jobs end. */
+const workMemoryMs = 180_000;
+const workMemoryJobs = 30;
+/** The policy's assumption weighs as much as so many measured jobs, and fades like them. */
+const priorJobs = 2;
+const utilizationMemoryMs = 30_000;
+/** More processes than this are not followed, so that invented ones cannot fill the memory. */
+const mostWorkers = 10_000;
+
+type Growth = {
+  busyMs: number;
+  slotMs: number;
+  succeeded: number;
+  attempts: number;
+  deliveries: number;
+  firstDeliveries: number;
+};
+
+/**
+ * Adds what was reported since the last pass.
+ *
+ * A worker may claim anything, so none is believed beyond reason: the slots of a replica are the median over the
+ * replicas, totals that fall start anew, and a process that claims more busy time than twice that many slots allow is
+ * left out of the sums.
+ */
+export function followFleet(
+  fleet: Fleet,
+  heard: readonly Arrived[],
+  elapsedMs: number,
+  priorServiceMs: number,
+): Fleet {
+  const followed = heard.slice(0, mostWorkers);
+  const slotsPerReplica = medianSlots(followed) ?? fleet.slotsPerReplica;
+  const workers = new Map<string, Arrived>();
+  const sum: Growth = { busyMs: 0, slotMs: 0, succeeded: 0, attempts: 0, deliveries: 0, firstDeliveries: 0 };
+  let oldestRunningMs = 0;
+  for (const arrived of followed) {
+    const { heartbeat } = arrived;
+    const key = `${heartbeat.worker}@${heartbeat.startedAtMs}`;
+    const before = fleet.workers.get(key);
+    const isNewer = before === undefined || heartbeat.sequence > before.heartbeat.sequence;
+    workers.set(key, isNewer ? arrived : before);
+    oldestRunningMs = Math.max(oldestRunningMs, heartbeat.oldestRunningMs);
+    if (!isNewer || before === undefined) continue;
+    addGrowth(sum, before, arrived, slotsPerReplica ?? 1);
+  }
+  const fading = Math.exp(-elapsedMs / utilizationMemoryMs);
+  return {
+    workers,
+    slotsPerReplica,
+    work: rememberWork(fleet.work ?? assumedWork(priorServiceMs), sum, elapsedMs, oldestRunningMs),
+    busyMs: fleet.busyMs * fading + sum.busyMs,
+    openMs: fleet.openMs * fading + sum.slotMs,
+  };
+}
+
+export function fleetNow(heard: readonly Arrived[]): FleetNow {
+  let [busy, buffered] = [0, 0];
+  for (const { heartbeat } of heard) {
+    busy += heartbeat.busy;
+    buffered += heartbeat.buffered;
+  }
+  return { workers: heard.length, busy, buffered };
+}
+
+/** Share of deliveries that were the message's first, 0 to 1; 1 when nobody reported. */
+export function firstDeliveryShare({ work }: Fleet): number {
+  if (work === undefined || work.deliveries < 1) return 1;
+  return Math.min(1, work.firstDeliveries / work.deliveries);
+}
+
+function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: number): void {
+  const [old, totals] = [before.heartbeat.totals, now.heartbeat.totals];
+  const attempts = (t: typeof totals): number => t.succeeded + t.retried + t.deadLettered;
+  const growth: Readonly<Growth> = {
+    busyMs: totals.busySlotMs - old.busySlotMs,
+    slotMs: totals.slotMs - old.slotMs,
+    succeeded: totals.succeeded - old.succeeded,
+    attempts: attempts(totals) - attempts(old),
+    deliveries: totals.deliveries - old.deliveries,
+    firstDeliveries: totals.firstDeliveries - old.firstDeliveries,
+  };
+  const mostBusyMs = 2 * slotsPerReplica * (now.atMs - before.atMs + 1_000);
+  const isBelievable = Object.values(growth).every((value) => value >= 0) && growth.busyMs <= mostBusyMs;
+  if (!isBelievable) return;
+  sum.busyMs += growth.busyMs;
+  sum.slotMs += Math.min(growth.slotMs, mostBusyMs);
+  sum.succeeded += growth.succeeded;
+  sum.attempts += growth.attempts;
+  sum.deliveries += growth.deliveries;
+  sum.firstDeliveries += growth.firstDeliveries;
+}
+
+function assumedWork(priorServiceMs: number): Work {
+  return {
+    busyMs: priorJobs * priorServiceMs,
+    succeeded: priorJobs,
+    attempts: priorJobs,
+    deliveries: 0,
+    firstDeliveries: 0,
+    settledMs: priorServiceMs,
+    oldestRunningMs: 0,
+  };
+}
+
+function rememberWork(
+  work: Work,
+  growth: Readonly<Growth>,
+  elapsedMs: number,
+  oldestRunningMs: number,
+): Work {
+  const busyShare = Math.min(1, growth.busyMs / Math.max(growth.slotMs, 1));
+  const fading = Math.exp(
+    -Math.min((elapsedMs * busyShare) / workMemoryMs, growth.attempts / workMemoryJobs),
+  );
+  const busyMs = work.busyMs * fading + growth.busyMs;
+  const attempts = work.attempts * fading + growth.attempts;
+  return {
+    busyMs,
+    attempts,
+    succeeded: work.succeeded * fading + growth.succeeded,
+    deliveries: work.deliveries * fading + growth.deliveries,
+    firstDeliveries: work.firstDeliveries * fading + growth.firstDeliveries,
+    settledMs: growth.attempts > 0 ? busyMs / attempts : work.settledMs,
+    oldestRunningMs,
+  };
+}
+
+/** Several processes of one replica count together. Draining and starting ones say nothing about a full replica. */
+function medianSlots(heard: readonly Arrived[]): number | undefined {
+  const byReplica = new Map<string, number>();
+  for (const { heartbeat } of heard) {
+    if (heartbeat.state !== 'running') continue;
+    byReplica.set(heartbeat.replica, (byReplica.get(heartbeat.replica) ?? 0) + heartbeat.slots);
+  }
+  const slots = [...byReplica.values()].filter((count) => count > 0).sort((a, b) => a - b);
+  // The lower one of two: a claim of many slots must be shared by most replicas to count.
+  return slots[Math.floor((slots.length - 1) / 2)];
+}

@@ -1,0 +1,104 @@
+import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import type { Observation, ReplicaFacts, Seen, WorkloadFacts } from '../observe/observation.ts';
+import { emptyHistory, emptySourceHistory } from './history.ts';
+import type { History } from './history.ts';
+import type { Circumstances } from './source.ts';
+import { measureSource } from './source.ts';
+import { known, unknown } from './signals.ts';
+import type { Known, Signals, WorkloadSignals } from './signals.ts';
+
+export { emptyHistory };
+export type { History };
+
+/** A replica that took longer to start says nothing about the next one. */
+const longestStartMs = 600_000;
+
+/**
+ * Turns the facts of a pass into signals, given what earlier passes left in the history.
+ *
+ * @returns the signals, and the history to hand in at the next pass. Of bounded size whatever was observed.
+ */
+export function measure(
+  history: History,
+  observation: Observation,
+  spec: WorkerPoolSpec,
+): { readonly signals: Signals; readonly history: History } {
+  const { atMs } = observation;
+  const workload = measureWorkload(history, observation.workload, atMs);
+  const circumstances: Circumstances = {
+    atMs,
+    elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
+    ready: workload.kind === 'seen' ? workload.ready : history.readyReplicas,
+    prior: spec.prior,
+  };
+  const measured = observation.sources.map((source, index) =>
+    measureSource(history.sources[index] ?? emptySourceHistory, source, circumstances),
+  );
+  const startMs = longestStart(observation.workload) ?? history.startMs;
+  const sources = measured.map((source) => source.signals);
+  const next: History = {
+    atMs,
+    sources: measured.map((source) => source.history),
+    startMs,
+    readyReplicas: circumstances.ready,
+    troubleSinceMs: workload.kind === 'seen' ? workload.troubleSinceMs : history.troubleSinceMs,
+  };
+  return {
+    signals: {
+      atMs,
+      sources,
+      workload,
+      startMs: startMs === undefined ? unknown('no replica has been seen starting') : known(startMs, atMs),
+      utilization: utilization(next, sources, circumstances),
+    },
+    history: next,
+  };
+}
+
+function measureWorkload(history: History, workload: Seen<WorkloadFacts>, atMs: number): WorkloadSignals {
+  if (workload.kind !== 'seen') return workload;
+  const { desired, replicas } = workload.value;
+  const count = (state: ReplicaFacts['state']): number =>
+    replicas.reduce((sum, replica) => sum + (replica.state === state ? 1 : 0), 0);
+  const [failing, unschedulable] = [count('failing'), count('unschedulable')];
+  const isTroubled = failing + unschedulable > 0;
+  return {
+    kind: 'seen',
+    desired,
+    ready: count('ready'),
+    starting: count('starting'),
+    terminating: count('terminating'),
+    failing,
+    unschedulable,
+    troubleSinceMs: isTroubled ? (history.troubleSinceMs ?? atMs) : undefined,
+    troubleMessage: replicas.find(({ state }) => state === 'failing' || state === 'unschedulable')?.message,
+  };
+}
+
+function longestStart(workload: Seen<WorkloadFacts>): number | undefined {
+  if (workload.kind !== 'seen') return undefined;
+  let longest: number | undefined;
+  for (const { startMs } of workload.value.replicas) {
+    if (startMs === undefined || !(startMs >= 0)) continue;
+    longest = Math.max(longest ?? 0, Math.min(startMs, longestStartMs));
+  }
+  return longest;
+}
+
+/** From the workers' busy and open slot time; else arrivals over what the ready replicas could complete. */
+function utilization(history: History, sources: Signals['sources'], { atMs, ready }: Circumstances): Known {
+  let [busyMs, openMs] = [0, 0];
+  for (const { fleet } of history.sources) {
+    busyMs += fleet.busyMs;
+    openMs += fleet.openMs;
+  }
+  // What was heard long ago has faded to less than a slot-millisecond.
+  if (openMs >= 1) return known(Math.min(1, busyMs / openMs), atMs);
+  if (ready === 0) return unknown('no replica is ready');
+  let share = 0;
+  for (const { arrivalsPerSecond, capacity } of sources) {
+    if (arrivalsPerSecond.kind === 'unknown') return arrivalsPerSecond;
+    share += arrivalsPerSecond.value / (capacity.jobsPerSecond * ready);
+  }
+  return known(Math.min(1, share), atMs);
+}

@@ -1,0 +1,90 @@
+/**
+ * The quantities a decision is made of, with units. docs/signals.md says where each comes from and when it is
+ * unknown. Every number here is finite and not negative; unknown is a value of its own, never 0.
+ */
+export type Signals = {
+  /** Monotonic time of the pass, milliseconds. */
+  readonly atMs: number;
+  /** In the order of the policy's sources. */
+  readonly sources: readonly SourceSignals[];
+  readonly workload: WorkloadSignals;
+  /** Time from a new replica to its first job, milliseconds: the longest among the replicas seen last. */
+  readonly startMs: Known;
+  /** Share of the open slots that ran a job lately, 0 to 1. */
+  readonly utilization: Known;
+};
+
+/** A figure with the monotonic time of the facts behind it, which may be older than the pass. */
+export type Known<T = number> =
+  | { readonly kind: 'known'; readonly value: T; readonly atMs: number }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+export type SourceSignals = {
+  /** Whether the consumer answered in this pass with something new. */
+  readonly presence: Presence;
+  /** Messages never delivered. */
+  readonly pendingMessages: Known;
+  /** Messages delivered and not resolved. */
+  readonly ackPendingMessages: Known;
+  /** Unresolved messages: pending + ack-pending. */
+  readonly backlogMessages: Known;
+  /** The part of the backlog that waits for a free slot: what more replicas could start at once. */
+  readonly queuedMessages: Known;
+  /** Jobs in slots. Without heartbeats the most that the ready replicas could run. */
+  readonly runningJobs: Known;
+  /** Mean over the short window. */
+  readonly arrivalsPerSecond: Known;
+  /** What the arrival rate hardly exceeds, given the few arrivals that were counted. */
+  readonly arrivalsUpperPerSecond: Known;
+  /** Mean over the long window. */
+  readonly arrivalsLongPerSecond: Known;
+  /** Mean over the short window: messages that left the backlog, for whatever reason. */
+  readonly completionsPerSecond: Known;
+  readonly capacity: Capacity;
+  readonly maxAckPending: Known<number | 'unlimited'>;
+  readonly paused: boolean;
+  /** Since when there has been something unresolved without a break; undefined while there is nothing. */
+  readonly unresolvedSinceMs: number | undefined;
+  /** When work was last seen; the first look counts, so that a restart does not shorten an idle time. */
+  readonly lastWorkMs: Known;
+};
+
+export type Presence =
+  | { readonly kind: 'seen' }
+  | { readonly kind: 'absent'; readonly message: string }
+  | { readonly kind: 'unseen'; readonly message: string };
+
+export type Capacity = {
+  /** Jobs per second that one replica completes when it never waits for work; above 0. */
+  readonly jobsPerSecond: number;
+  /** Jobs that one replica runs at once; above 0. */
+  readonly slots: number;
+  /** Mean time a job occupies a slot, milliseconds. */
+  readonly serviceMs: Known;
+  /**
+   * `heartbeats`: reported by the workers. `throughput`: completions per ready replica while there was a backlog.
+   * `lowerBound`: replicas have completed this much, and could more. `prior`: the policy's assumption.
+   */
+  readonly basis: 'heartbeats' | 'throughput' | 'lowerBound' | 'prior';
+};
+
+export type WorkloadSignals =
+  | { readonly kind: 'absent'; readonly message: string }
+  | { readonly kind: 'unseen'; readonly message: string }
+  | {
+      readonly kind: 'seen';
+      /** Replicas asked for last. */
+      readonly desired: number;
+      readonly ready: number;
+      readonly starting: number;
+      readonly terminating: number;
+      readonly failing: number;
+      readonly unschedulable: number;
+      /** Since when at least one replica has been failing or unschedulable without a break. */
+      readonly troubleSinceMs: number | undefined;
+      /** What the first failing or unschedulable replica says. */
+      readonly troubleMessage: string | undefined;
+    };
+
+export const known = <T>(value: T, atMs: number): Known<T> => ({ kind: 'known', value, atMs });
+export const unknown = (reason: string): Known<never> => ({ kind: 'unknown', reason });
