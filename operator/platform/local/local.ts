@@ -53,12 +53,12 @@ export class LocalPlatform implements Platform, AsyncDisposable {
       });
     }
     if (problems.length > 0) throw new PenstockError('InvalidPolicy', problems.map(formatProblem).join('\n'));
+    this.#applyTemplates();
   }
 
   /** Gets ready to run replicas. */
   start(): void {
     this.#reaper.start();
-    this.#applyTemplates();
   }
 
   pools(): readonly Pool[] {
