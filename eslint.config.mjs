@@ -49,6 +49,8 @@ export default tseslint.config(
         { considerDefaultExhaustiveForUnions: true, requireDefaultForNonUnion: true },
       ],
       '@typescript-eslint/prefer-readonly': 'error',
+      // What `using` names is used by the end of its scope.
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreUsingDeclarations: true }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       eqeqeq: 'error',
       'no-restricted-syntax': ['error', environmentRule, exitRule],

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { parseEnvironment } from '#common/environment.ts';
+import { createLogger, logLevels } from '#common/log.ts';
+import { compileNatsSettings, natsEnvironmentSchema } from '#common/nats.ts';
+import { msToSeconds, secondsToMs } from '#common/units.ts';
+import { jetStreamNamePattern, workerDefaults } from './options.ts';
+import type { WorkerOptions } from './options.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const name = z
+  .string({ error: 'is required' })
+  .regex(jetStreamNamePattern, 'must be a name without blanks, dots, wildcards and slashes');
+const wholeNumber = (least: number, most: number): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> =>
+  z.string().transform((given, context) => {
+    const value = Number(given);
+    if (/^\d+$/.test(given) && value >= least && value <= most) return value;
+    context.addIssue({ code: 'custom', message: `must be a whole number from ${least} to ${most}` });
+    return z.NEVER;
+  });
+const seconds = z.string().transform((given, context) => {
+  const value = Number(given);
+  if (given.trim() !== '' && value > 0 && value <= 86_400) return secondsToMs(value);
+  context.addIssue({ code: 'custom', message: 'must be seconds, above 0 and at most 86400' });
+  return z.NEVER;
+});
+const flag = z
+  .enum(['true', 'false'], { error: 'must be true or false' })
+  .transform((given) => given === 'true');
+const defaultSeconds = (ms: number): string => `Default ${msToSeconds(ms)}.`;
+
+/** Every setting of the worker program; docs/worker.md shows them as a table. */
+export const workerEnvironmentSchema = z.object({
+  ...natsEnvironmentSchema.shape,
+  PENSTOCK_STREAM: name.describe('Stream that holds the jobs. Required.'),
+  PENSTOCK_CONSUMER: name.describe('Durable pull consumer that the replicas share. Required.'),
+  PENSTOCK_SLOTS: wholeNumber(1, 10_000)
+    .optional()
+    .describe(`Jobs that run at once. Default ${workerDefaults.slots}.`),
+  PENSTOCK_PREFETCH: z
+    .union([z.literal('auto'), wholeNumber(0, 100_000)], {
+      error: 'must be auto, or a whole number from 0 to 100000',
+    })
+    .optional()
+    .describe(
+      'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot.',
+    ),
+  PENSTOCK_JOB_TIMEOUT_SECONDS: seconds
+    .optional()
+    .describe(`Time limit of a job. ${defaultSeconds(workerDefaults.jobTimeoutMs)}`),
+  PENSTOCK_ABORT_GRACE_SECONDS: seconds
+    .optional()
+    .describe(
+      `Time from the abort until a job that goes on counts as stuck. ${defaultSeconds(workerDefaults.abortGraceMs)}`,
+    ),
+  PENSTOCK_MAX_ATTEMPTS: wholeNumber(1, 1_000)
+    .optional()
+    .describe(`Attempts that a job gets in all. Default ${workerDefaults.maxAttempts}.`),
+  PENSTOCK_BACKOFF_BASE_SECONDS: seconds
+    .optional()
+    .describe(
+      `Longest delay after the first failed attempt; doubles with each. ${defaultSeconds(workerDefaults.backoffBaseMs)}`,
+    ),
+  PENSTOCK_BACKOFF_MAX_SECONDS: seconds
+    .optional()
+    .describe(`Longest delay of all. ${defaultSeconds(workerDefaults.backoffMaxMs)}`),
+  PENSTOCK_CONFIRM_ACKS: flag
+    .optional()
+    .describe("Wait for the server's word on each ack, and repeat it if need be. Default false."),
+  PENSTOCK_DEAD_LETTER_STREAM: name
+    .optional()
+    .describe('Stream for jobs that are given up. Default none: they are terminated and logged.'),
+  PENSTOCK_DEAD_LETTER_SUBJECT: z
+    .string()
+    .regex(/^[^\s*>]{1,255}$/, 'must be a subject without blanks and wildcards')
+    .optional()
+    .describe('Where dead letters are published. Default dead-letter.STREAM.CONSUMER.'),
+  PENSTOCK_DEAD_LETTER_CREATE: flag
+    .optional()
+    .describe('Create the stream for dead letters when it is missing. Default true.'),
+  PENSTOCK_CREATE_CONSUMER: flag
+    .default(false)
+    .describe('Create the consumer when it is missing. Default false.'),
+  PENSTOCK_ACK_WAIT_SECONDS: seconds
+    .optional()
+    .describe(`ack_wait of a created consumer. ${defaultSeconds(workerDefaults.ackWaitMs)}`),
+  PENSTOCK_MAX_ACK_PENDING: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(
+      `max_ack_pending of a created consumer: bounds all replicas together. Default ${workerDefaults.maxAckPending}.`,
+    ),
+  PENSTOCK_GRACE_SECONDS: seconds
+    .optional()
+    .describe(
+      `Time that a graceful stop may take; keep it below terminationGracePeriodSeconds. ${defaultSeconds(workerDefaults.graceMs)}`,
+    ),
+  PENSTOCK_HTTP_PORT: z
+    .union([z.literal('off'), wholeNumber(0, 65_535)], {
+      error: 'must be off, or a port from 0 (takes a free one) to 65535',
+    })
+    .default(9_464)
+    .describe('Port of /metrics, /healthz and /readyz: 0 takes a free one, off serves none. Default 9464.'),
+  PENSTOCK_HTTP_HOST: z
+    .string()
+    .min(1)
+    .default('0.0.0.0')
+    .describe('Address that the port is opened on. Default 0.0.0.0.'),
+  PENSTOCK_REPLICA: z
+    .string()
+    .max(200)
+    .optional()
+    .describe(
+      'Name under which the host knows this process. Default POD_NAME, else host name and process id.',
+    ),
+  POD_NAME: z.string().max(200).optional().describe('Set by Kubernetes through the downward API.'),
+  PENSTOCK_LOG_LEVEL: z
+    .enum(logLevels)
+    .default('info')
+    .describe(`One of ${logLevels.join(', ')}. Default info.`),
+});
+
+/**
+ * The environment as options. Where it says nothing, the defaults of worker/options.ts hold.
+ *
+ * @throws PenstockError `InvalidConfiguration`, naming every variable that does not fit, its value and what would.
+ */
+export function readConfig(environment: Environment = process.env): WorkerOptions {
+  const env = parseEnvironment(workerEnvironmentSchema, environment);
+  const replica = env.PENSTOCK_REPLICA ?? env.POD_NAME;
+  const deadLetterStream = env.PENSTOCK_DEAD_LETTER_STREAM;
+  const given = <K extends string, T>(key: K, value: T | undefined): Partial<Record<K, T>> =>
+    value === undefined ? {} : ({ [key]: value } as Partial<Record<K, T>>); // A computed key loses its type.
+  return {
+    stream: env.PENSTOCK_STREAM,
+    consumer: env.PENSTOCK_CONSUMER,
+    nats: compileNatsSettings(env),
+    logger: createLogger('worker', env.PENSTOCK_LOG_LEVEL),
+    ...given('slots', env.PENSTOCK_SLOTS),
+    ...given('prefetch', env.PENSTOCK_PREFETCH),
+    ...given('jobTimeoutMs', env.PENSTOCK_JOB_TIMEOUT_SECONDS),
+    ...given('abortGraceMs', env.PENSTOCK_ABORT_GRACE_SECONDS),
+    ...given('maxAttempts', env.PENSTOCK_MAX_ATTEMPTS),
+    backoff: {
+      ...given('baseMs', env.PENSTOCK_BACKOFF_BASE_SECONDS),
+      ...given('maxMs', env.PENSTOCK_BACKOFF_MAX_SECONDS),
+    },
+    ...given('confirmAcks', env.PENSTOCK_CONFIRM_ACKS),
+    ...(deadLetterStream !== undefined && {
+      deadLetter: {
+        stream: deadLetterStream,
+        ...given('subject', env.PENSTOCK_DEAD_LETTER_SUBJECT),
+        ...given('create', env.PENSTOCK_DEAD_LETTER_CREATE),
+      },
+    }),
+    ...(env.PENSTOCK_CREATE_CONSUMER && {
+      createConsumer: {
+        ...given('ackWaitMs', env.PENSTOCK_ACK_WAIT_SECONDS),
+        ...given('maxAckPending', env.PENSTOCK_MAX_ACK_PENDING),
+      },
+    }),
+    ...given('graceMs', env.PENSTOCK_GRACE_SECONDS),
+    ...(env.PENSTOCK_HTTP_PORT !== 'off' && {
+      http: { host: env.PENSTOCK_HTTP_HOST, port: env.PENSTOCK_HTTP_PORT },
+    }),
+    ...given('replica', replica),
+  };
+}

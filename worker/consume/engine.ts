@@ -1,0 +1,270 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Clock } from '#common/clock.ts';
+import { describeError } from '#common/errors.ts';
+import type { Logger } from '#common/log.ts';
+import type { Handler } from '../handle/context.ts';
+import type { Settings } from '../options.ts';
+import { Acks } from '../outcome/acks.ts';
+import { DeadLetters } from '../outcome/deadLetter.ts';
+import { Settler } from '../outcome/settle.ts';
+import type { Counters } from '../report/counters.ts';
+import { awaitConsumer, readConsumerInfo } from './consumer.ts';
+import type { Consumer } from './consumer.ts';
+import { Leases, sweepPeriodMs } from './lease.ts';
+import { PullLoop } from './pull.ts';
+import { JobRunner } from './runner.ts';
+import { prefetchFor } from './window.ts';
+import type { Window } from './window.ts';
+
+/** Messages wait, slots are free, and nothing has come for so long: the silence is looked into. */
+const suspiciousQuietMs = 30_000;
+/** Weight of the latest sweep in the mean service time that sizes the prefetch. */
+const serviceMeanWeight = 0.2;
+const maxDeadLetterMs = 5_000;
+
+export type EngineParts = {
+  readonly connection: NatsConnection;
+  readonly consumer: Consumer;
+  readonly settings: Settings;
+  readonly handler: Handler;
+  readonly window: Window;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+};
+
+/**
+ * Everything between the connection and the handler, and the one timer that looks after it: the sweep extends leases,
+ * enforces time limits, repeats lost acks, sizes the prefetch and runs the watchdogs.
+ */
+export class Engine {
+  readonly #parts: EngineParts;
+  readonly #leases: Leases;
+  readonly #acks: Acks;
+  readonly #settler: Settler;
+  readonly #runner: JobRunner;
+  readonly #pull: PullLoop;
+  readonly #ended = new AbortController();
+  #consumer: Consumer;
+  #timer: NodeJS.Timeout;
+  #connected = true;
+  #rechecking = false;
+  #investigating = false;
+  #meanServiceMs: number | undefined;
+  #served = { count: 0, sumMs: 0 };
+  #onQuiet: (() => void) | undefined;
+
+  constructor(parts: EngineParts) {
+    const { connection, settings, window, counters, clock, random, log } = parts;
+    this.#parts = parts;
+    this.#consumer = parts.consumer;
+    const { ackWaitMs } = parts.consumer;
+    this.#leases = new Leases(ackWaitMs, clock.monotonicMs());
+    this.#acks = new Acks(connection, settings.nats.inboxPrefix, this.#leases);
+    const { deadLetter } = settings;
+    this.#settler = new Settler({
+      acks: this.#acks,
+      leases: this.#leases,
+      window,
+      counters,
+      clock,
+      random,
+      log,
+      policy: { maxAttempts: settings.maxAttempts, backoff: settings.backoff },
+      confirmAcks: settings.confirmAcks,
+      deadLetters:
+        deadLetter && new DeadLetters(connection, deadLetter, Math.min(maxDeadLetterMs, ackWaitMs / 2)),
+      onSettled: () => this.#onRoom(),
+    });
+    this.#runner = new JobRunner({
+      handler: parts.handler,
+      window,
+      leases: this.#leases,
+      acks: this.#acks,
+      settler: this.#settler,
+      counters,
+      clock,
+      log,
+      maxAttempts: settings.maxAttempts,
+      jobTimeoutMs: settings.jobTimeoutMs,
+      abortGraceMs: settings.abortGraceMs,
+      onRoom: () => this.#onRoom(),
+    });
+    this.#pull = new PullLoop({
+      connection,
+      inboxPrefix: settings.nats.inboxPrefix,
+      stream: settings.stream,
+      consumer: settings.consumer,
+      window,
+      counters,
+      clock,
+      random,
+      log,
+      onMessage: (message, ackSubject) => this.#runner.accept(message, ackSubject),
+      onRecheck: (reason) => void this.#recheck(reason),
+    });
+    this.#timer = this.#startSweeping();
+  }
+
+  start(): void {
+    this.#pull.start(this.#consumer);
+  }
+
+  /** Whether pulls are being served: connected, and the consumer is there. */
+  get isPulling(): boolean {
+    return this.#pull.isPulling;
+  }
+
+  get running(): number {
+    return this.#parts.window.running;
+  }
+
+  /** Nothing runs, and every result is with the server. */
+  get isQuiet(): boolean {
+    const { window } = this.#parts;
+    return window.running === 0 && window.settling === 0;
+  }
+
+  /** Resolves when the engine is quiet; call it once pulling has stopped. */
+  async quiet(): Promise<void> {
+    if (this.isQuiet) return;
+    await new Promise<void>((resolve) => {
+      this.#onQuiet = resolve;
+    });
+  }
+
+  busyMs(nowMs: number): number {
+    return this.#runner.busyMs(nowMs);
+  }
+
+  oldestRunningMs(nowMs: number): number {
+    return this.#runner.oldestRunningMs(nowMs);
+  }
+
+  disconnected(): void {
+    this.#connected = false;
+    this.#pull.rest();
+  }
+
+  /** Pulls at once: asking for the consumer first would only cost a round trip. */
+  reconnected(): void {
+    this.#connected = true;
+    if (!this.#rechecking) this.#pull.start(this.#consumer);
+  }
+
+  async stopPulling(): Promise<void> {
+    this.#ended.abort();
+    await this.#pull.drain();
+  }
+
+  handBackBuffered(): void {
+    this.#runner.handBackBuffered();
+  }
+
+  interrupt(): void {
+    this.#runner.interrupt();
+  }
+
+  handBackRunning(): void {
+    this.#runner.handBackRunning();
+  }
+
+  close(): void {
+    this.#ended.abort();
+    clearInterval(this.#timer);
+  }
+
+  #startSweeping(): NodeJS.Timeout {
+    return setInterval(() => this.#sweep(), sweepPeriodMs(this.#consumer.ackWaitMs));
+  }
+
+  #sweep(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const blocked = this.#leases.swept(nowMs);
+    this.#runner.sweep(nowMs, this.#connected);
+    this.#acks.sweep(nowMs, this.#connected);
+    this.#settler.sweep();
+    this.#sizePrefetch();
+    if (!blocked) this.#pull.watch(nowMs);
+    if (this.#pull.quietMs(nowMs) > suspiciousQuietMs && !this.#investigating) void this.#investigate();
+    this.#onRoom();
+  }
+
+  #onRoom(): void {
+    this.#pull.refill();
+    if (this.#onQuiet !== undefined && this.isQuiet) {
+      this.#onQuiet();
+      this.#onQuiet = undefined;
+    }
+  }
+
+  #sizePrefetch(): void {
+    const { settings, counters, window } = this.#parts;
+    if (settings.prefetch !== 'auto') return;
+    const { count, sumMs } = this.#served;
+    this.#served = { count: counters.serviceCount, sumMs: counters.serviceSumMs };
+    if (counters.serviceCount === count) return;
+    const lately = (counters.serviceSumMs - sumMs) / (counters.serviceCount - count);
+    const before = this.#meanServiceMs ?? lately;
+    this.#meanServiceMs = before + serviceMeanWeight * (lately - before);
+    window.prefetch = prefetchFor(window.slots, this.#meanServiceMs);
+  }
+
+  async #recheck(reason: string): Promise<void> {
+    if (this.#rechecking || this.#ended.signal.aborted) return;
+    this.#rechecking = true;
+    const { connection, settings, log } = this.#parts;
+    log.warn({ reason }, 'looking at the consumer again before pulling on');
+    try {
+      const consumer = await awaitConsumer(connection, settings, {
+        mustFit: false,
+        signal: this.#ended.signal,
+        log,
+      });
+      if (consumer !== undefined) this.#adopt(consumer);
+    } finally {
+      this.#rechecking = false;
+    }
+  }
+
+  #adopt(consumer: Consumer): void {
+    const { log } = this.#parts;
+    if (consumer.ackWaitMs !== this.#consumer.ackWaitMs) {
+      this.#leases.ackWaitMs = consumer.ackWaitMs;
+      clearInterval(this.#timer);
+      this.#consumer = consumer;
+      this.#timer = this.#startSweeping();
+    }
+    this.#consumer = consumer;
+    log.info('the consumer is there; pulling');
+    this.#pull.start(consumer);
+  }
+
+  /** A server may sit on messages that it should deliver (nats-server#7680): then everything is set up anew. */
+  async #investigate(): Promise<void> {
+    const { connection, settings, counters, clock, log } = this.#parts;
+    this.#investigating = true;
+    try {
+      const {
+        num_pending: pending,
+        num_ack_pending: ackPending,
+        paused,
+        config,
+      } = await readConsumerInfo(connection, settings);
+      const full = config.max_ack_pending > 0 && ackPending >= config.max_ack_pending;
+      if (pending > 0 && !paused && !full && this.#pull.quietMs(clock.monotonicMs()) > suspiciousQuietMs) {
+        counters.stalls += 1;
+        log.warn({ pending }, 'messages wait and none is delivered; subscribing anew');
+        this.#pull.rebuild();
+      } else {
+        this.#pull.excuseQuiet(clock.monotonicMs());
+      }
+    } catch (error) {
+      log.debug({ error: describeError(error) }, 'could not look into the silence');
+      this.#pull.excuseQuiet(clock.monotonicMs());
+    } finally {
+      this.#investigating = false;
+    }
+  }
+}

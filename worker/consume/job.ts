@@ -1,0 +1,123 @@
+import type { Msg } from '@nats-io/transport-node';
+import { describeError } from '#common/errors.ts';
+import { MalformedPayload } from '../outcome/verdict.ts';
+import { parseAckSubject } from './ackSubject.ts';
+import type { AckFacts } from './ackSubject.ts';
+
+/** What a handler gets to work on. */
+export type Job = {
+  /** The payload: a copy, which the handler may change. */
+  readonly data: Uint8Array;
+  /**
+   * The payload as JSON.
+   *
+   * @throws MalformedPayload when it is none. Uncaught, it dead-letters the job: no retry would change the payload.
+   */
+  json(): unknown;
+  /** Headers by lower-case name; only the last value of a repeated one. Invalid ones are left out. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly subject: string;
+  readonly stream: string;
+  /** Sequence number of the message in its stream. */
+  readonly sequence: number;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  /** When the stream stored the message. */
+  readonly publishedAt: Date;
+  /** The publisher's `Nats-Msg-Id`, or `stream:sequence`: equal for every attempt at the same job. */
+  readonly idempotencyKey: string;
+};
+
+/** One delivery, from its arrival until it is settled. */
+export class Delivery {
+  readonly message: Msg;
+  readonly ackSubject: string;
+  /** How often the server has delivered this message, this time included. */
+  readonly attempt: number;
+  /** Monotonic time, milliseconds, from which another worker may get this message. */
+  leaseUntilMs: number;
+  /** When an extension of the lease was last asked for, monotonic milliseconds. */
+  extensionAskedMs: number;
+
+  constructor(message: Msg, ackSubject: string, attempt: number, leasedSinceMs: number, ackWaitMs: number) {
+    this.message = message;
+    this.ackSubject = ackSubject;
+    this.attempt = attempt;
+    this.leaseUntilMs = leasedSinceMs + ackWaitMs;
+    this.extensionAskedMs = leasedSinceMs;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const noFacts: AckFacts = { stream: '', consumer: '', deliveries: 0, streamSequence: 0, publishedAtMs: 0 };
+
+/** A job as a view of its delivery: everything that costs something is computed when it is first asked for. */
+export class DeliveredJob implements Job {
+  readonly #delivery: Delivery;
+  #data: Uint8Array | undefined;
+  #facts: AckFacts | undefined;
+  #headers: ReadonlyMap<string, string> | undefined;
+
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery;
+  }
+
+  get data(): Uint8Array {
+    return (this.#data ??= this.#delivery.message.data.slice());
+  }
+
+  json(): unknown {
+    const bytes = this.#delivery.message.data;
+    try {
+      return JSON.parse(utf8.decode(bytes));
+    } catch (error) {
+      throw new MalformedPayload(
+        `the payload of ${this.stream}:${this.sequence} (${bytes.length} bytes) is not JSON: ${describeError(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    return (this.#headers ??= readHeaders(this.#delivery.message));
+  }
+
+  get subject(): string {
+    return this.#delivery.message.subject;
+  }
+
+  get stream(): string {
+    return this.#ackFacts.stream;
+  }
+
+  get sequence(): number {
+    return this.#ackFacts.streamSequence;
+  }
+
+  get attempt(): number {
+    return this.#delivery.attempt;
+  }
+
+  get publishedAt(): Date {
+    return new Date(this.#ackFacts.publishedAtMs);
+  }
+
+  get idempotencyKey(): string {
+    const id = this.headers.get('nats-msg-id');
+    return id === undefined || id === '' ? `${this.stream}:${this.sequence}` : id;
+  }
+
+  get #ackFacts(): AckFacts {
+    return (this.#facts ??= parseAckSubject(this.#delivery.ackSubject) ?? noFacts);
+  }
+}
+
+function readHeaders(message: Msg): ReadonlyMap<string, string> {
+  const map = new Map<string, string>();
+  try {
+    for (const [name, values] of message.headers ?? []) map.set(name.toLowerCase(), values.at(-1) ?? '');
+  } catch {
+    // The client refuses a header block with an impossible name as a whole; the job is still a job.
+  }
+  return map;
+}

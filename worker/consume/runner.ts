@@ -1,0 +1,251 @@
+import type { Msg } from '@nats-io/transport-node';
+import type { Clock } from '#common/clock.ts';
+import type { Logger } from '#common/log.ts';
+import { HandlerContext, abortReason } from '../handle/context.ts';
+import type { Handler } from '../handle/context.ts';
+import type { Acks } from '../outcome/acks.ts';
+import type { Settler } from '../outcome/settle.ts';
+import { isWornOut } from '../outcome/verdict.ts';
+import type { Counters } from '../report/counters.ts';
+import { readDeliveries } from './ackSubject.ts';
+import { Delivery, DeliveredJob } from './job.ts';
+import type { Leases } from './lease.ts';
+import { Slot } from './slot.ts';
+import type { Window } from './window.ts';
+
+/** Pulls that were given up may still deliver; a server that sends far more than that gets it back. */
+const bufferPerWindow = 4;
+
+export type RunnerParts = {
+  readonly handler: Handler;
+  readonly window: Window;
+  readonly leases: Leases;
+  readonly acks: Acks;
+  readonly settler: Settler;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly maxAttempts: number;
+  readonly jobTimeoutMs: number;
+  /** Time from the abort to the moment when a job that goes on counts as stuck. */
+  readonly abortGraceMs: number;
+  /** A slot has become free, or a job has left. */
+  readonly onRoom: () => void;
+};
+
+/** Runs jobs in slots; what comes while all slots are taken waits in the buffer, in order. */
+export class JobRunner {
+  readonly #parts: RunnerParts;
+  readonly #slots: readonly Slot[];
+  readonly #idle: Slot[];
+  readonly #buffer: Delivery[] = [];
+  #accepting = true;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.#slots = Array.from(
+      { length: parts.window.slots },
+      () =>
+        new Slot({
+          returned: (slot) => this.#returned(slot),
+          threw: (slot, error) => this.#threw(slot, error),
+        }),
+    );
+    this.#idle = [...this.#slots];
+  }
+
+  accept(message: Msg, ackSubject: string): void {
+    const { counters, leases, window, settler, clock, log } = this.#parts;
+    const deliveries = readDeliveries(ackSubject);
+    if (deliveries === 0) {
+      log.debug({ subject: message.subject }, 'ignored a message that no stream delivered');
+      return;
+    }
+    counters.deliveries += 1;
+    if (deliveries === 1) counters.firstDeliveries += 1;
+    const delivery = new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs, leases.ackWaitMs);
+    const slot = this.#accepting ? this.#idle.pop() : undefined;
+    if (slot !== undefined) {
+      this.#run(slot, delivery);
+    } else if (this.#accepting && window.buffered < bufferPerWindow * (window.slots + window.prefetch)) {
+      this.#buffer.push(delivery);
+      window.buffered += 1;
+    } else {
+      settler.handBack(delivery, clock.monotonicMs());
+    }
+  }
+
+  /** Extends leases and enforces time limits. */
+  sweep(nowMs: number, connected: boolean): void {
+    for (const delivery of this.#buffer) this.#extend(delivery, nowMs, connected);
+    for (const slot of this.#slots) {
+      if (slot.phase !== 'running') continue;
+      this.#extend(slot.delivery, nowMs, connected);
+      this.#limit(slot, nowMs);
+    }
+  }
+
+  /** Starts nothing any more, and gives back what has not started. */
+  handBackBuffered(): void {
+    const { settler, clock, window } = this.#parts;
+    this.#accepting = false;
+    const nowMs = clock.monotonicMs();
+    for (const delivery of this.#buffer.splice(0)) settler.handBack(delivery, nowMs);
+    window.buffered = 0;
+  }
+
+  /** Tells running handlers that the worker ends. */
+  interrupt(): void {
+    for (const slot of this.#slots) {
+      if (slot.phase === 'running')
+        slot.context.abort(abortReason('ShutdownError', 'the worker is shutting down'));
+    }
+  }
+
+  /** Gives back what still runs; what its handlers say later is ignored. */
+  handBackRunning(): void {
+    const { settler, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    for (const slot of this.#slots) {
+      if (slot.phase !== 'running') continue;
+      settler.handBack(slot.delivery, nowMs);
+      this.#giveUp(slot, nowMs);
+    }
+  }
+
+  /** Time in slots of the jobs that run now, milliseconds. */
+  busyMs(nowMs: number): number {
+    let sum = 0;
+    for (const slot of this.#slots) if (slot.phase === 'running') sum += nowMs - slot.startedMs;
+    return sum;
+  }
+
+  oldestRunningMs(nowMs: number): number {
+    let oldest = 0;
+    for (const slot of this.#slots) {
+      if (slot.phase === 'running') oldest = Math.max(oldest, nowMs - slot.startedMs);
+    }
+    return oldest;
+  }
+
+  #run(slot: Slot, delivery: Delivery): void {
+    const { handler, window, leases, settler, counters, clock, log, jobTimeoutMs, maxAttempts } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (!leases.isHeld(delivery, nowMs)) {
+      counters.leaseLost += 1;
+      this.#idle.push(slot);
+      return;
+    }
+    if (isWornOut(delivery.attempt, maxAttempts)) {
+      const error = new Error(`${delivery.attempt - 1} deliveries ended without a result`);
+      settler.bury(delivery, nowMs, 'AttemptsExhausted', error);
+      this.#idle.push(slot);
+      return;
+    }
+    const job = new DeliveredJob(delivery);
+    const deadlineMs = nowMs + jobTimeoutMs;
+    const context = new HandlerContext(job, log, clock, deadlineMs);
+    slot.begin(delivery, context, nowMs, deadlineMs);
+    window.running += 1;
+    let pending: Promise<unknown> | undefined;
+    try {
+      const result = handler(job, context);
+      // Only what may be a promise costs one; anything else has ended.
+      if (typeof result === 'object' && result !== null) pending = Promise.resolve(result);
+    } catch (error) {
+      this.#fail(slot, error);
+      return;
+    }
+    if (pending === undefined) this.#succeed(slot);
+    else slot.follow(pending);
+  }
+
+  #returned(slot: Slot): void {
+    if (slot.phase === 'stuck') this.#recover(slot);
+    else this.#succeed(slot);
+    this.#startBuffered();
+  }
+
+  #threw(slot: Slot, error: unknown): void {
+    if (slot.phase === 'stuck') this.#recover(slot);
+    else this.#fail(slot, error);
+    this.#startBuffered();
+  }
+
+  #succeed(slot: Slot): void {
+    const { delivery, startedMs } = slot;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#release(slot, nowMs);
+    this.#parts.settler.succeed(delivery, nowMs, nowMs - startedMs);
+  }
+
+  #fail(slot: Slot, error: unknown): void {
+    const { delivery, context } = slot;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#release(slot, nowMs);
+    const { abortReason: reason } = context;
+    if (reason?.name === 'TimeoutError') this.#parts.counters.timedOut += 1;
+    const interrupted = reason?.name === 'ShutdownError';
+    this.#parts.settler.fail(delivery, nowMs, { error, attempt: delivery.attempt, interrupted });
+  }
+
+  #release(slot: Slot, nowMs: number): void {
+    this.#parts.window.running -= 1;
+    this.#parts.counters.busySlotMs += nowMs - slot.startedMs;
+    slot.end();
+    this.#idle.push(slot);
+  }
+
+  #startBuffered(): void {
+    const { window, onRoom } = this.#parts;
+    while (this.#idle.length > 0) {
+      const delivery = this.#buffer.shift();
+      const slot = delivery === undefined ? undefined : this.#idle.pop();
+      if (delivery === undefined || slot === undefined) break;
+      window.buffered -= 1;
+      this.#run(slot, delivery);
+    }
+    onRoom();
+  }
+
+  #extend(delivery: Delivery, nowMs: number, connected: boolean): void {
+    const { leases, acks } = this.#parts;
+    if (connected && leases.isHeld(delivery, nowMs) && leases.isExtensionDue(delivery, nowMs)) {
+      acks.extend(delivery, nowMs);
+    }
+  }
+
+  #limit(slot: Slot, nowMs: number): void {
+    const { leases, jobTimeoutMs, abortGraceMs, counters, settler, log } = this.#parts;
+    if (!leases.isHeld(slot.delivery, nowMs)) {
+      slot.context.abort(abortReason('LeaseLostError', 'the lease is over; another worker may run this job'));
+    }
+    if (nowMs < slot.deadlineMs) return;
+    const timeout = abortReason('TimeoutError', `the job passed its time limit of ${jobTimeoutMs} ms`);
+    slot.context.abort(timeout);
+    if (nowMs < slot.deadlineMs + abortGraceMs) return;
+    const { delivery } = slot;
+    counters.timedOut += 1;
+    this.#giveUp(slot, nowMs);
+    log.error(
+      { subject: delivery.message.subject },
+      'job is stuck: it ignores the abort; its slot is counted out',
+    );
+    settler.fail(delivery, nowMs, { error: timeout, attempt: delivery.attempt, interrupted: false });
+  }
+
+  /** The job goes on, but no longer in our name. */
+  #giveUp(slot: Slot, nowMs: number): void {
+    const { window, counters } = this.#parts;
+    window.running -= 1;
+    window.stuck += 1;
+    counters.busySlotMs += nowMs - slot.startedMs;
+    slot.phase = 'stuck';
+  }
+
+  #recover(slot: Slot): void {
+    this.#parts.window.stuck -= 1;
+    slot.end();
+    this.#idle.push(slot);
+  }
+}

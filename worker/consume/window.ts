@@ -1,0 +1,78 @@
+/**
+ * How many messages this process may hold, as arithmetic. All counts are messages.
+ *
+ *   asked for, not arrived   arrived, not started   in a slot           result on its way to the server
+ *        outstanding      →       buffered        →  running       →    settling
+ *                                                    stuck (counted out of the slots until it settles)
+ *
+ * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch.
+ * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
+ * until there is room again.
+ */
+export class Window {
+  readonly slots: number;
+  prefetch: number;
+  running = 0;
+  stuck = 0;
+  buffered = 0;
+  settling = 0;
+  outstanding = 0;
+
+  constructor(slots: number, prefetch: number) {
+    this.slots = slots;
+    this.prefetch = prefetch;
+  }
+
+  /** Messages delivered to this process and not settled. */
+  get held(): number {
+    return this.buffered + this.running + this.settling;
+  }
+
+  /**
+   * What the next pull should ask for; 0 as long as at least half of what is wanted is on its way, so that one pull
+   * serves many jobs and a slot still never waits for a round trip.
+   */
+  get credits(): number {
+    const wanted = this.slots - this.stuck - this.running - this.settling + this.prefetch;
+    const onTheWay = this.buffered + this.outstanding;
+    return onTheWay * 2 <= wanted ? wanted - onTheWay : 0;
+  }
+
+  asked(messages: number): void {
+    this.outstanding += messages;
+  }
+
+  /** A message arrived; one of a pull that was given up must not make the count negative. */
+  arrived(): void {
+    if (this.outstanding > 0) this.outstanding -= 1;
+  }
+
+  /** A pull ended without delivering this many of the messages it asked for. */
+  returned(messages: number): void {
+    this.outstanding = Math.max(0, this.outstanding - messages);
+  }
+
+  /** Every open pull is void. */
+  voided(): void {
+    this.outstanding = 0;
+  }
+}
+
+/** A buffer this deep bridges round trips to the server and pauses of the event loop, and little more. */
+const bufferedWorkMs = 50;
+const maxPrefetchPerSlot = 2;
+
+/**
+ * Messages to hold beyond the running ones when nobody set a number: about 50 ms of work, at most two per slot. Long
+ * jobs get none, as a waiting one would be faster in another replica; nor does a worker that has not measured yet.
+ *
+ * Measured with 4 workers × 5 slots and jobs of 10 ms (ideal 500 ms): 500 ahead took 1,239 ms, 20 took 577 ms, 5 took
+ * 623 ms. With 64 slots and jobs of 5 ms, throughput peaked at 128 ahead.
+ *
+ * @param meanServiceMs mean run time of a job lately, or undefined when there was none.
+ */
+export function prefetchFor(slots: number, meanServiceMs: number | undefined): number {
+  if (meanServiceMs === undefined) return 0;
+  const most = slots * maxPrefetchPerSlot;
+  return meanServiceMs <= 0 ? most : Math.min(most, Math.floor((slots * bufferedWorkMs) / meanServiceMs));
+}

@@ -1,0 +1,7 @@
+/** What a job author needs, and nothing else. */
+export { runWorker } from './run.ts';
+export type { RunningWorker, StopSummary, WorkerStats } from './run.ts';
+export type { WorkerOptions } from './options.ts';
+export { Discard, RetryLater } from './outcome/verdict.ts';
+export type { Job } from './consume/job.ts';
+export type { Handler, JobContext } from './handle/context.ts';

@@ -1,0 +1,145 @@
+import { hostname } from 'node:os';
+import { PenstockError } from '#common/errors.ts';
+import { createLogger } from '#common/log.ts';
+import type { Logger } from '#common/log.ts';
+import type { NatsSettings } from '#common/nats.ts';
+import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
+import type { DeadLetterSettings } from './outcome/deadLetter.ts';
+import type { BackoffPolicy } from './outcome/backoff.ts';
+
+/** Where nothing is said. Times in milliseconds. */
+export const workerDefaults = {
+  /** One: a handler that was never meant to run beside itself is right by default. */
+  slots: 1,
+  jobTimeoutMs: 300_000,
+  abortGraceMs: 2_000,
+  maxAttempts: 5,
+  backoffBaseMs: 1_000,
+  backoffMaxMs: 300_000,
+  /** Below the 30 s that Kubernetes grants by default. */
+  graceMs: 25_000,
+  /** Short enough that the jobs of a killed worker come back soon; leases are extended, so jobs may take longer. */
+  ackWaitMs: 30_000,
+  maxAckPending: 1_000,
+} as const;
+
+/** What a job author may set. Only the names of stream and consumer have no default. Times in milliseconds. */
+export type WorkerOptions = {
+  readonly stream: string;
+  readonly consumer: string;
+  /** Default: nats://127.0.0.1:4222. */
+  readonly nats?: Partial<NatsSettings>;
+  /** Jobs that run at once. Default 1. */
+  readonly slots?: number;
+  /** Messages held beyond the running ones; `auto` (default) follows the measured service time. */
+  readonly prefetch?: number | 'auto';
+  /** Time limit of a job. Default 300,000. */
+  readonly jobTimeoutMs?: number;
+  /** Time from the abort until a job that goes on counts as stuck. Default 2,000. */
+  readonly abortGraceMs?: number;
+  /** Attempts that a job gets in all. Default 5. */
+  readonly maxAttempts?: number;
+  /** Delay between attempts: up to base × 2^(attempt − 1), at most max. Default 1,000 and 300,000. */
+  readonly backoff?: Partial<BackoffPolicy>;
+  /** Waits for the server's word on each ack, and repeats it if need be. Default false. */
+  readonly confirmAcks?: boolean;
+  /** Where jobs go that are given up. Default: nowhere, they are terminated and logged. */
+  readonly deadLetter?: {
+    readonly stream: string;
+    /** Default: dead-letter.STREAM.CONSUMER. */
+    readonly subject?: string;
+    /** Creates the stream when it is missing. Default true. */
+    readonly create?: boolean;
+  };
+  /** Creates the durable consumer when it is missing. Default: not. */
+  readonly createConsumer?: { readonly ackWaitMs?: number; readonly maxAckPending?: number };
+  /** Time that a graceful stop may take. Default 25,000. */
+  readonly graceMs?: number;
+  /** Serves /metrics, /healthz and /readyz. Default: not. */
+  readonly http?: { readonly host: string; readonly port: number };
+  /** Name under which the host knows this process. Default: host name and process id. */
+  readonly replica?: string;
+  readonly logger?: Logger;
+};
+
+/** Options with nothing left open. */
+export type Settings = {
+  readonly stream: string;
+  readonly consumer: string;
+  readonly nats: NatsSettings;
+  readonly slots: number;
+  readonly prefetch: number | 'auto';
+  readonly jobTimeoutMs: number;
+  readonly abortGraceMs: number;
+  readonly maxAttempts: number;
+  readonly backoff: BackoffPolicy;
+  readonly confirmAcks: boolean;
+  readonly deadLetter: DeadLetterSettings | undefined;
+  readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
+  readonly graceMs: number;
+  readonly http: { readonly host: string; readonly port: number } | undefined;
+  readonly replica: string;
+  readonly logger: Logger;
+};
+
+/** @throws PenstockError `InvalidOptions`, naming the option, its value and what would fit. */
+export function compileOptions(options: WorkerOptions): Settings {
+  const { stream, consumer, deadLetter, createConsumer, prefetch = 'auto' } = options;
+  const settings: Settings = {
+    stream: requireName('stream', stream),
+    consumer: requireName('consumer', consumer),
+    nats: { servers: ['nats://127.0.0.1:4222'], inboxPrefix: '_INBOX', ...options.nats },
+    slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1),
+    prefetch: prefetch === 'auto' ? prefetch : requireCount('prefetch', prefetch, 0),
+    jobTimeoutMs: requireMs('jobTimeoutMs', options.jobTimeoutMs ?? workerDefaults.jobTimeoutMs),
+    abortGraceMs: requireMs('abortGraceMs', options.abortGraceMs ?? workerDefaults.abortGraceMs),
+    maxAttempts: requireCount('maxAttempts', options.maxAttempts ?? workerDefaults.maxAttempts, 1),
+    backoff: {
+      baseMs: requireMs('backoff.baseMs', options.backoff?.baseMs ?? workerDefaults.backoffBaseMs),
+      maxMs: requireMs('backoff.maxMs', options.backoff?.maxMs ?? workerDefaults.backoffMaxMs),
+    },
+    confirmAcks: options.confirmAcks ?? false,
+    deadLetter: deadLetter && {
+      stream: requireName('deadLetter.stream', deadLetter.stream),
+      subject: deadLetter.subject ?? defaultDeadLetterSubject(stream, consumer),
+      create: deadLetter.create ?? true,
+    },
+    create: createConsumer && {
+      ackWaitMs: requireMs('createConsumer.ackWaitMs', createConsumer.ackWaitMs ?? workerDefaults.ackWaitMs),
+      maxAckPending: createConsumer.maxAckPending ?? workerDefaults.maxAckPending,
+    },
+    graceMs: requireMs('graceMs', options.graceMs ?? workerDefaults.graceMs),
+    http: options.http,
+    replica: options.replica ?? `${hostname()}-${process.pid}`,
+    logger: options.logger ?? createLogger('worker', 'info'),
+  };
+  if (settings.deadLetter?.stream === stream) {
+    throw invalid('deadLetter.stream', stream, 'must be another stream than that of the jobs');
+  }
+  return settings;
+}
+
+/** JetStream names are one token of a subject: a dot or wildcard in one would reach another subject. */
+export const jetStreamNamePattern = /^[^\s.*>/\\\p{Cc}]{1,255}$/u;
+
+function requireName(option: string, value: string): string {
+  if (jetStreamNamePattern.test(value)) return value;
+  throw invalid(option, value, 'must be a name without blanks, dots, wildcards and slashes');
+}
+
+function requireCount(option: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw invalid(option, value, `must be a whole number, at least ${least}`);
+}
+
+/** Timers of Node end at 2^31 − 1 milliseconds. */
+const maxMs = 2_147_483_647;
+
+function requireMs(option: string, value: number): number {
+  if (value > 0 && value <= maxMs) return value;
+  throw invalid(option, value, `must be milliseconds, above 0 and at most ${maxMs}`);
+}
+
+function invalid(option: string, value: unknown, remedy: string): PenstockError {
+  return new PenstockError('InvalidOptions', `${option} is ${JSON.stringify(value)}: ${remedy}`);
+}

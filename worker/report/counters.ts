@@ -1,0 +1,51 @@
+/** Upper bounds of the service-time histogram, seconds. */
+export const serviceBucketsSeconds: readonly number[] = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];
+
+/**
+ * What this process has done, as plain numbers: bumped on the hot path, read by heartbeats and metrics. All grow only.
+ */
+export class Counters {
+  deliveries = 0;
+  firstDeliveries = 0;
+  succeeded = 0;
+  retried = 0;
+  deadLettered = 0;
+  timedOut = 0;
+  handedBack = 0;
+  leaseLost = 0;
+  /** Time in slots of jobs that have ended, milliseconds. */
+  busySlotMs = 0;
+  /** Run time of jobs that succeeded, milliseconds. */
+  serviceSumMs = 0;
+  serviceSumSquaresMs2 = 0;
+  serviceCount = 0;
+  /** Jobs per bucket of `serviceBucketsSeconds`, not cumulative; the last one is beyond all bounds. */
+  readonly serviceBuckets: number[] = Array.from({ length: serviceBucketsSeconds.length + 1 }, () => 0);
+  deadLetterFailures = 0;
+  strayRejections = 0;
+  unconfirmedAcks = 0;
+  pulls = 0;
+  /** Pulls renewed because the server had fallen silent. */
+  watchdogRepulls = 0;
+  /** Times that the server was told to start over, as messages waited and none came. */
+  stalls = 0;
+  /** Statuses of the server that voided all pulls. */
+  voidedPulls = 0;
+  reconnects = 0;
+
+  served(durationMs: number): void {
+    this.serviceCount += 1;
+    this.serviceSumMs += durationMs;
+    this.serviceSumSquaresMs2 += durationMs * durationMs;
+    let bucket = 0;
+    while (
+      bucket < serviceBucketsSeconds.length &&
+      durationMs > (serviceBucketsSeconds[bucket] ?? 0) * 1_000
+    ) {
+      bucket += 1;
+    }
+    this.serviceBuckets[bucket] = (this.serviceBuckets[bucket] ?? 0) + 1;
+  }
+}

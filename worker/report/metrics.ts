@@ -1,0 +1,97 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Reply } from '#common/http.ts';
+import { serviceBucketsSeconds } from './counters.ts';
+import type { Counters } from './counters.ts';
+import type { Vitals } from './heartbeat.ts';
+
+type Labels = { readonly stream: string; readonly consumer: string };
+type Reading = readonly [name: string, help: string, read: (vitals: Vitals) => number];
+
+const counters: readonly Reading[] = [
+  ['deliveries_total', 'Messages received.', ({ counters: c }) => c.deliveries],
+  [
+    'first_deliveries_total',
+    'Messages received with delivery count 1.',
+    ({ counters: c }) => c.firstDeliveries,
+  ],
+  ['jobs_succeeded_total', 'Jobs acked.', ({ counters: c }) => c.succeeded],
+  [
+    'jobs_retried_total',
+    'Jobs handed back after a failure, to be tried again.',
+    ({ counters: c }) => c.retried,
+  ],
+  ['jobs_dead_lettered_total', 'Jobs given up.', ({ counters: c }) => c.deadLettered],
+  ['jobs_timed_out_total', 'Jobs that passed their time limit.', ({ counters: c }) => c.timedOut],
+  ['jobs_handed_back_total', 'Jobs returned because of a shutdown.', ({ counters: c }) => c.handedBack],
+  ['leases_lost_total', 'Jobs whose lease ended before they were settled.', ({ counters: c }) => c.leaseLost],
+  ['unconfirmed_acks_total', 'Acks that the server never confirmed.', ({ counters: c }) => c.unconfirmedAcks],
+  [
+    'dead_letter_failures_total',
+    'Dead letters that could not be stored.',
+    ({ counters: c }) => c.deadLetterFailures,
+  ],
+  ['stray_rejections_total', 'Promises that handlers left rejected.', ({ counters: c }) => c.strayRejections],
+  ['pulls_total', 'Pull requests sent.', ({ counters: c }) => c.pulls],
+  ['pulls_voided_total', 'Times that the server voided all pulls.', ({ counters: c }) => c.voidedPulls],
+  [
+    'watchdog_repulls_total',
+    'Times that a silent server was asked again.',
+    ({ counters: c }) => c.watchdogRepulls,
+  ],
+  ['stalls_total', 'Times that messages waited and none was delivered.', ({ counters: c }) => c.stalls],
+  ['reconnects_total', 'Reconnections to NATS.', ({ counters: c }) => c.reconnects],
+  [
+    'busy_slot_seconds_total',
+    'Time that jobs spent in slots.',
+    (v) => (v.counters.busySlotMs + v.runningMs) / 1_000,
+  ],
+  ['slot_seconds_total', 'Time that slots were open for jobs.', (v) => v.slotMs / 1_000],
+];
+
+const gauges: readonly Reading[] = [
+  ['slots', 'Jobs that this worker can run at once.', ({ window }) => window.slots - window.stuck],
+  ['jobs_running', 'Jobs that run now.', ({ window }) => window.running],
+  ['jobs_buffered', 'Jobs delivered and not started.', ({ window }) => window.buffered],
+  ['jobs_settling', 'Results on their way to the server.', ({ window }) => window.settling],
+  ['jobs_stuck', 'Jobs past their time limit that ignore the abort.', ({ window }) => window.stuck],
+  ['prefetch', 'Messages held at most beyond the running ones.', ({ window }) => window.prefetch],
+  [
+    'oldest_running_seconds',
+    'Age of the longest running job.',
+    ({ oldestRunningMs }) => oldestRunningMs / 1_000,
+  ],
+];
+
+const prefix = 'penstock_worker_';
+
+/** The page at /metrics: names and meanings in docs/worker.md. Nothing is kept between scrapes. */
+export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Reply> {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  const registers = [registry];
+  for (const [name, help, read] of counters) {
+    new Counter({ name: prefix + name, help, registers }).inc(read(vitals));
+  }
+  for (const [name, help, read] of gauges) {
+    new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
+  }
+  const body = `${await registry.metrics()}\n${renderServiceSeconds(labels, vitals.counters)}`;
+  return { status: 200, contentType: registry.contentType, body };
+}
+
+/** Written by hand: prom-client fills a histogram observation by observation, and ours has been filled on the way. */
+function renderServiceSeconds({ stream, consumer }: Labels, from: Counters): string {
+  const name = `${prefix}service_seconds`;
+  const labels = `stream=${JSON.stringify(stream)},consumer=${JSON.stringify(consumer)}`;
+  let cumulative = 0;
+  const buckets = [...serviceBucketsSeconds, '+Inf'].map((bound, index) => {
+    cumulative += from.serviceBuckets[index] ?? 0;
+    return `${name}_bucket{le="${bound}",${labels}} ${cumulative}\n`;
+  });
+  return [
+    `# HELP ${name} Run time of the jobs that succeeded.\n# TYPE ${name} histogram\n`,
+    ...buckets,
+    `${name}_sum{${labels}} ${from.serviceSumMs / 1_000}\n`,
+    `${name}_count{${labels}} ${from.serviceCount}\n`,
+  ].join('');
+}

@@ -1,0 +1,286 @@
+import { systemClock } from '#common/clock.ts';
+import { PenstockError } from '#common/errors.ts';
+import { heartbeatIntervalMs } from '#common/heartbeat.ts';
+import type { WorkerState } from '#common/heartbeat.ts';
+import { serveHttp } from '#common/http.ts';
+import type { HttpServer } from '#common/http.ts';
+import type { Logger } from '#common/log.ts';
+import type { NatsConnection } from '#common/nats.ts';
+import { awaitConsumer } from './consume/consumer.ts';
+import type { Consumer } from './consume/consumer.ts';
+import { Engine } from './consume/engine.ts';
+import { Window } from './consume/window.ts';
+import type { Handler } from './handle/context.ts';
+import { connectPatiently } from './lifecycle/connect.ts';
+import { drain } from './lifecycle/drain.ts';
+import { probeRoutes } from './lifecycle/health.ts';
+import { sleep } from './lifecycle/sleep.ts';
+import { Lifecycle } from './lifecycle/state.ts';
+import { compileOptions } from './options.ts';
+import type { Settings, WorkerOptions } from './options.ts';
+import { ensureDeadLetterStream } from './outcome/deadLetter.ts';
+import { Counters } from './report/counters.ts';
+import { HeartbeatPublisher } from './report/heartbeat.ts';
+import type { Identity, Vitals } from './report/heartbeat.ts';
+
+/** How a worker ended. */
+export type StopSummary = {
+  readonly succeeded: number;
+  /** Jobs returned unstarted or unfinished because of the stop. */
+  readonly handedBack: number;
+  /** Whether the server confirmed that it has read everything; if not, unfinished jobs come back after ack_wait. */
+  readonly clean: boolean;
+};
+
+export type WorkerStats = {
+  readonly state: WorkerState;
+  readonly busy: number;
+  readonly buffered: number;
+  readonly stuck: number;
+  readonly counters: Readonly<Counters>;
+};
+
+export type RunningWorker = {
+  /** Resolves when jobs are being pulled for the first time; rejects as `done` does. */
+  readonly ready: Promise<void>;
+  /** Resolves after a stop; rejects when the worker cannot work, e.g. because the consumer does not fit. */
+  readonly done: Promise<StopSummary>;
+  /** Port of the metrics and probes, if asked for. */
+  readonly metricsPort: number | undefined;
+  /** Ends gracefully: running jobs may end within the grace time. Again, nothing happens. */
+  stop(): void;
+  /** Ends at once: running jobs are aborted and handed back. */
+  stopNow(): void;
+  stats(): WorkerStats;
+  /** Counts a rejection that a handler left unhandled. */
+  reportStrayRejection(): void;
+};
+
+/**
+ * Pulls jobs from a durable JetStream consumer and runs the handler for each, until stopped. NATS may be down or the
+ * consumer missing: the worker waits for them.
+ *
+ * @throws PenstockError `InvalidOptions`, or `PortInUse` / `HttpListenFailed`.
+ */
+export async function runWorker(options: WorkerOptions, handler: Handler): Promise<RunningWorker> {
+  const worker = new Worker(compileOptions(options), handler);
+  await worker.listen();
+  worker.begin();
+  return worker;
+}
+
+class Worker implements RunningWorker {
+  readonly ready: Promise<void>;
+  readonly done: Promise<StopSummary>;
+  readonly #settings: Settings;
+  readonly #handler: Handler;
+  readonly #log: Logger;
+  readonly #identity: Identity;
+  readonly #window: Window;
+  readonly #counters = new Counters();
+  readonly #lifecycle = new Lifecycle((state) => this.#onState(state));
+  readonly #ready = Promise.withResolvers<undefined>();
+  readonly #done = Promise.withResolvers<StopSummary>();
+  readonly #stop = new AbortController();
+  readonly #stopNow = new AbortController();
+  readonly #clock = systemClock;
+  readonly #random = (): number => Math.random();
+  #http: HttpServer | undefined;
+  #engine: Engine | undefined;
+  #heartbeats: HeartbeatPublisher | undefined;
+  #slotMs = 0;
+  #slotsCountedMs = 0;
+
+  constructor(settings: Settings, handler: Handler) {
+    this.#settings = settings;
+    this.#handler = handler;
+    const { stream, consumer, replica, slots, prefetch, logger } = settings;
+    this.#log = logger.child({ stream, consumer, replica });
+    const startedAtMs = this.#clock.wallMs();
+    this.#identity = {
+      worker: `${replica}-${startedAtMs.toString(36)}-${process.pid.toString(36)}`,
+      replica,
+      stream,
+      consumer,
+      startedAtMs,
+    };
+    this.#window = new Window(slots, prefetch === 'auto' ? 0 : prefetch);
+    this.ready = this.#ready.promise;
+    this.done = this.#done.promise;
+    // Whoever wants to know awaits them; nobody has to.
+    this.ready.catch(() => undefined);
+    this.done.catch(() => undefined);
+  }
+
+  get metricsPort(): number | undefined {
+    return this.#http?.port;
+  }
+
+  async listen(): Promise<void> {
+    const { http, stream, consumer } = this.#settings;
+    if (http === undefined) return;
+    this.#http = await serveHttp(http.host, http.port, {
+      ...probeRoutes(() => ({
+        state: this.#lifecycle.state,
+        isPulling: this.#engine?.isPulling ?? false,
+        window: this.#window,
+      })),
+      '/metrics': async () => {
+        // Loaded at the first scrape: a third of the memory that an idle worker needs.
+        const { renderMetrics } = await import('./report/metrics.ts');
+        return renderMetrics({ stream, consumer }, this.#vitals());
+      },
+    });
+    this.#log.info({ port: this.#http.port }, 'metrics and probes are served');
+  }
+
+  begin(): void {
+    this.#live().then(
+      (summary) => this.#done.resolve(summary),
+      (error: unknown) => {
+        this.#ready.reject(error);
+        this.#done.reject(error);
+      },
+    );
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  stopNow(): void {
+    this.#stopNow.abort();
+    this.#stop.abort();
+  }
+
+  stats(): WorkerStats {
+    const { running: busy, buffered, stuck } = this.#window;
+    return { state: this.#lifecycle.state, busy, buffered, stuck, counters: this.#counters };
+  }
+
+  reportStrayRejection(): void {
+    this.#counters.strayRejections += 1;
+  }
+
+  async #live(): Promise<StopSummary> {
+    const { nats, replica } = this.#settings;
+    try {
+      const connection = await connectPatiently(nats, replica, this.#random, this.#stop.signal, this.#log);
+      return connection === undefined ? this.#summary(true) : await this.#serve(connection);
+    } finally {
+      if (this.#lifecycle.state !== 'stopped') this.#lifecycle.enter('stopped');
+      await this.#http?.[Symbol.asyncDispose]();
+    }
+  }
+
+  async #serve(connection: NatsConnection): Promise<StopSummary> {
+    this.#heartbeats = new HeartbeatPublisher(connection, this.#identity);
+    this.#beat();
+    const beats = setInterval(() => this.#beat(), heartbeatIntervalMs);
+    try {
+      const consumer = await awaitConsumer(connection, this.#settings, {
+        mustFit: true,
+        signal: this.#stop.signal,
+        log: this.#log,
+      });
+      return consumer === undefined ? this.#summary(true) : await this.#work(connection, consumer);
+    } finally {
+      clearInterval(beats);
+      this.#lifecycle.enter('stopped');
+      await Promise.race([connection.drain().catch(() => undefined), sleep(1_000, this.#stopNow.signal)]);
+      await connection.close();
+    }
+  }
+
+  async #work(connection: NatsConnection, consumer: Consumer): Promise<StopSummary> {
+    const { stream, deadLetter, graceMs } = this.#settings;
+    if (deadLetter !== undefined) await ensureDeadLetterStream(connection, deadLetter, stream, this.#log);
+    const engine = new Engine({
+      connection,
+      consumer,
+      settings: this.#settings,
+      handler: this.#handler,
+      window: this.#window,
+      counters: this.#counters,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log,
+    });
+    this.#engine = engine;
+    try {
+      this.#slotsCountedMs = this.#clock.monotonicMs();
+      engine.start();
+      this.#lifecycle.enter('running');
+      this.#ready.resolve(undefined);
+      void this.#followConnection(connection, engine);
+      await this.#stopOrClosed(connection);
+      this.#lifecycle.enter('draining');
+      return this.#summary(await drain(engine, connection, graceMs, this.#stopNow.signal, this.#tools()));
+    } finally {
+      engine.close();
+    }
+  }
+
+  #tools(): { clock: typeof systemClock; log: Logger } {
+    return { clock: this.#clock, log: this.#log };
+  }
+
+  async #followConnection(connection: NatsConnection, engine: Engine): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') {
+        this.#log.warn({ server: status.server }, 'disconnected from NATS');
+        engine.disconnected();
+      } else if (status.type === 'reconnect') {
+        this.#log.info({ server: status.server }, 'reconnected to NATS');
+        this.#counters.reconnects += 1;
+        engine.reconnected();
+      } else if (status.type === 'error') {
+        this.#log.warn({ error: status.error.message }, 'NATS reports an error');
+      }
+    }
+  }
+
+  /** @throws PenstockError `ConnectionClosed`: the connection is set up to reconnect for ever, yet it ended. */
+  async #stopOrClosed(connection: NatsConnection): Promise<void> {
+    const stopped = Promise.withResolvers<'stopped'>();
+    const onStop = (): void => stopped.resolve('stopped');
+    this.#stop.signal.addEventListener('abort', onStop);
+    if (this.#stop.signal.aborted) onStop();
+    const ended = await Promise.race([stopped.promise, connection.closed()]);
+    if (ended === 'stopped') return;
+    throw new PenstockError('ConnectionClosed', 'the connection to NATS ended for good; restart the worker', {
+      cause: ended,
+    });
+  }
+
+  #onState(state: WorkerState): void {
+    this.#log.info({ state }, 'worker state');
+    this.#beat();
+  }
+
+  #beat(): void {
+    this.#heartbeats?.publish(this.#vitals());
+  }
+
+  #vitals(): Vitals {
+    const nowMs = this.#clock.monotonicMs();
+    const engine = this.#engine;
+    const { state } = this.#lifecycle;
+    if (engine !== undefined) {
+      this.#slotMs += (this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
+      this.#slotsCountedMs = nowMs;
+    }
+    return {
+      state,
+      window: this.#window,
+      counters: this.#counters,
+      runningMs: engine?.busyMs(nowMs) ?? 0,
+      oldestRunningMs: engine?.oldestRunningMs(nowMs) ?? 0,
+      slotMs: this.#slotMs,
+    };
+  }
+
+  #summary(clean: boolean): StopSummary {
+    return { succeeded: this.#counters.succeeded, handedBack: this.#counters.handedBack, clean };
+  }
+}
