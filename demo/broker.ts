@@ -2,10 +2,11 @@ import { AckPolicy, RetentionPolicy, StorageType, jetstream, jetstreamManager } 
 import { z } from 'zod';
 import { connectNats } from '#common/nats.ts';
 import { secondsToMs, msToNanos } from '#common/units.ts';
+import { defaultDeadLetterSubject } from '../worker/outcome/deadLetter.ts';
 import type { DemoPolicy } from './policy.ts';
 
-/** The stream and the consumer, and how many jobs may run at once. */
-export type Queue = Pick<DemoPolicy, 'stream' | 'consumer' | 'maxReplicas' | 'slots'>;
+/** Names, and how many jobs may run at once. */
+export type Queue = Pick<DemoPolicy, 'stream' | 'consumer' | 'deadLetterStream' | 'maxReplicas' | 'slots'>;
 
 export type Broker = AsyncDisposable & {
   /**
@@ -31,42 +32,42 @@ const waitingPerReplica = 8;
 const jobSchema = z.object({ id: z.string() });
 
 /** Creates the stream, the consumer that the workers share, and the stream for jobs that were given up. */
-export async function openBroker(url: string, policy: Queue): Promise<Broker> {
+export async function openBroker(url: string, queue: Queue): Promise<Broker> {
   const connection = await connectNats({ servers: [url], inboxPrefix: '_INBOX' }, 'penstock-demo');
   const streams = await jetstreamManager(connection);
-  const deadLetterStream = `${policy.stream}_DEAD`;
   await streams.streams.add({
-    name: policy.stream,
-    subjects: [policy.stream.toLowerCase()],
+    name: queue.stream,
+    subjects: [queue.stream.toLowerCase()],
     retention: RetentionPolicy.Workqueue,
     storage: StorageType.File,
   });
   await streams.streams.add({
-    name: deadLetterStream,
-    subjects: [`dead.${policy.stream}.>`],
+    name: queue.deadLetterStream,
+    subjects: [defaultDeadLetterSubject(queue.stream, queue.consumer)],
     storage: StorageType.File,
   });
-  await streams.consumers.add(policy.stream, {
-    durable_name: policy.consumer,
+  await streams.consumers.add(queue.stream, {
+    durable_name: queue.consumer,
     ack_policy: AckPolicy.Explicit,
     ack_wait: msToNanos(secondsToMs(ackWaitSeconds)),
-    max_ack_pending: policy.maxReplicas * policy.slots * ackPendingPerSlot,
-    max_waiting: Math.max(leastMaxWaiting, policy.maxReplicas * waitingPerReplica),
+    max_ack_pending: queue.maxReplicas * queue.slots * ackPendingPerSlot,
+    max_waiting: Math.max(leastMaxWaiting, queue.maxReplicas * waitingPerReplica),
   });
   const publisher = jetstream(connection);
   return {
     async publish(id, payload) {
-      await publisher.publish(policy.stream.toLowerCase(), payload, { msgID: id, timeout: 5_000 });
+      await publisher.publish(queue.stream.toLowerCase(), payload, { msgID: id, timeout: 5_000 });
     },
     async unresolvedJobs() {
-      const info = await streams.consumers.info(policy.stream, policy.consumer);
+      const info = await streams.consumers.info(queue.stream, queue.consumer);
       return info.num_pending + info.num_ack_pending;
     },
     async deadLetters() {
       const ids = new Set<string>();
-      const { state } = await streams.streams.info(deadLetterStream);
+      const { state } = await streams.streams.info(queue.deadLetterStream);
+      if (state.messages === 0) return ids; // Its sequences are not those of any message then.
       for (let sequence = state.first_seq; sequence <= state.last_seq; sequence += 1) {
-        const message = await streams.streams.getMessage(deadLetterStream, { seq: sequence });
+        const message = await streams.streams.getMessage(queue.deadLetterStream, { seq: sequence });
         if (message !== null) ids.add(jobSchema.parse(message.json()).id);
       }
       return ids;

@@ -12,6 +12,8 @@ export type DemoPolicy = {
   readonly connection: string;
   readonly stream: string;
   readonly consumer: string;
+  /** Where workers put jobs that they give up. */
+  readonly deadLetterStream: string;
   /** Replicas when there is no work. */
   readonly minReplicas: number;
   readonly maxReplicas: number;
@@ -36,6 +38,7 @@ export async function readPolicy(file: string): Promise<DemoPolicy> {
     consumer: source.consumer,
     minReplicas: pool.spec.minReplicas,
     maxReplicas: pool.spec.maxReplicas,
+    deadLetterStream: z.string().parse(target.spec.env['PENSTOCK_DEAD_LETTER_STREAM']),
     slots: z.coerce.number().int().positive().parse(target.spec.env['PENSTOCK_SLOTS']),
   };
 }

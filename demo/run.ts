@@ -46,6 +46,7 @@ export async function runDemo(
   const jobs = await readJobs(config);
 
   await using folder = await createWorkFolder();
+  shutdown.forced.addEventListener('abort', () => folder.discard());
   await using server = await startNatsServer({ ownProcessGroup: true });
   await using broker = await openBroker(server.url, policy);
   const connectionFile = await folder.writeConnection(policy.connection, server.url);
@@ -82,7 +83,7 @@ export async function runDemo(
   await jobLog.readNew();
   const verdict = checkJobs(published, jobLog.records, await broker.deadLetters());
   const summary = summarizeDemo(verdict, measureFleet(operator.reports), policy.slots, leftOver);
-  if (summary.problems.length > 0) folder.keep();
+  if (summary.problems.length === 0) folder.discard();
   return summary;
 }
 

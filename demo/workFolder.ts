@@ -9,8 +9,8 @@ export type WorkFolder = AsyncDisposable & {
   /** Workers append here, one file per process. */
   readonly jobLogs: string;
   readonly operatorLog: string;
-  /** Keeps the folder after disposal, for a person to look at the logs. */
-  keep(): void;
+  /** Lets disposal remove the folder. Without this it stays, for a person to look at the logs. */
+  discard(): void;
   /** Writes the policy document that tells the operator where NATS is. */
   writeConnection(name: string, url: string): Promise<string>;
 };
@@ -19,13 +19,13 @@ export async function createWorkFolder(): Promise<WorkFolder> {
   const path = await mkdtemp(join(tmpdir(), 'penstock-demo-'));
   const jobLogs = join(path, 'jobs');
   await mkdir(jobLogs);
-  let isKept = false;
+  let isDiscarded = false;
   return {
     path,
     jobLogs,
     operatorLog: join(path, 'operator.log'),
-    keep() {
-      isKept = true;
+    discard() {
+      isDiscarded = true;
     },
     async writeConnection(name, url) {
       const file = join(path, 'nats.yaml');
@@ -34,7 +34,7 @@ export async function createWorkFolder(): Promise<WorkFolder> {
       return file;
     },
     async [Symbol.asyncDispose]() {
-      if (!isKept) await rm(path, { recursive: true, force: true, maxRetries: 3 });
+      if (isDiscarded) await rm(path, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }

@@ -53,6 +53,7 @@ export const reaction: Bench = {
       say(`round ${rounds.length}: process after ${round.toProcessSeconds.toFixed(3)} s`);
     }
     await operator.stop();
+    folder.discard();
     return toResult(rounds);
   },
 };

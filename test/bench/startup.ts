@@ -11,7 +11,13 @@ import type { Bench } from './bench.ts';
 
 const commandLine = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const handler = fileURLToPath(new URL('./fixtures/noteStart.ts', import.meta.url));
-const queue = { stream: 'STARTUP', consumer: 'startup', maxReplicas: 1, slots: 16 };
+const queue = {
+  stream: 'STARTUP',
+  consumer: 'startup',
+  deadLetterStream: 'STARTUP_DEAD',
+  maxReplicas: 1,
+  slots: 16,
+};
 const leastRuns = 5;
 const readyDeadlineMs = 30_000;
 /** Long enough for the memory of the start to be collected or not, as an idle worker will. */

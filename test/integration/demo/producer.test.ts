@@ -5,7 +5,7 @@ import { replay } from '../../../demo/producer.ts';
 import type { PublishedJob } from '../../../demo/producer.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 
-const queue = { stream: 'JOBS', consumer: 'workers', maxReplicas: 2, slots: 2 };
+const queue = { stream: 'JOBS', consumer: 'workers', deadLetterStream: 'DEAD', maxReplicas: 2, slots: 2 };
 const steadyJobs = Array.from({ length: 40 }, (_, index) => ({ atSeconds: index / 20, serviceMs: 1 }));
 
 test('a server that is killed and started again in mid-replay neither loses nor doubles a job', async () => {
