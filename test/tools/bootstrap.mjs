@@ -31,7 +31,7 @@ run(command, args, environment);
 
 function installPackages() {
   const stamp = join(root, 'node_modules', '.penstock-installed');
-  const wanted = fingerprint('package.json', 'package-lock.json');
+  const wanted = fingerprint('package-lock.json');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   const startedAt = Date.now();
   say('installing packages (first run, or the lock file changed) …');
