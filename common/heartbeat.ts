@@ -16,7 +16,7 @@ const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const milliseconds = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const name = z.string().min(1).max(253);
 
-export const workerStates = ['starting', 'running', 'draining', 'stopped'] as const;
+const workerStates = ['starting', 'running', 'draining', 'stopped'] as const;
 export type WorkerState = (typeof workerStates)[number];
 
 export const heartbeatSchema = z.object({

@@ -27,11 +27,11 @@ const scalingRulesSchema = z.strictObject({
     .max(16)
     .optional()
     .describe(
-      'Speed limits. Default up: none below 10 replicas, then +100 % per 15 s. Default down: -50 % per 5 s.',
+      'Speed limits. Default up: none below 20 replicas, then +100 % per 5 s. Default down: -50 % per 5 s.',
     ),
 });
 
-export const sourceSchema = z.strictObject({
+const sourceSchema = z.strictObject({
   connection: objectName.describe('Name of a NatsConnection in the same namespace.'),
   stream: jetStreamName.describe('Stream that holds the jobs.'),
   consumer: jetStreamName.describe('Durable pull consumer that the workers share.'),

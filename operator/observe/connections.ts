@@ -6,7 +6,7 @@ import { HeartbeatListener } from './heartbeats.ts';
 import type { Clock } from '#common/clock.ts';
 
 /** A server system that pools look at: the connection and what is heard over it. */
-export type Link = { readonly connection: NatsConnection; readonly heartbeats: HeartbeatListener };
+type Link = { readonly connection: NatsConnection; readonly heartbeats: HeartbeatListener };
 export type LinkState =
   { readonly kind: 'up'; readonly link: Link } | { readonly kind: 'down'; readonly message: string };
 

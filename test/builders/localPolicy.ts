@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export type ReplicaRecord = {
+type ReplicaRecord = {
   readonly replica: string;
   readonly what: 'lives' | 'asked';
   readonly pid: number;
