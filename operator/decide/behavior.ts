@@ -8,9 +8,12 @@ import type { Windows } from './stabilization.ts';
  * policy allows, counted from the replicas at the start of that period, whoever of both directions moved them since.
  */
 
-/** Below this many replicas the default does not limit growth: a pool that wakes must not crawl. */
-const freeGrowthReplicas = 10;
-const defaultUpPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 100, periodSeconds: 15 }];
+/**
+ * Below so many replicas the default does not limit growth: a pool that wakes must not crawl. This and the period of
+ * 5 s come from replayed traces (test/scenario/traces.test.ts): slower growth costs more waiting than it saves replicas.
+ */
+const freeGrowthReplicas = 20;
+const defaultUpPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 100, periodSeconds: 5 }];
 /** Gentle steps, which a burst that returns finds half done, do the work of a long window at a fraction of its cost. */
 const defaultDownPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 50, periodSeconds: 5 }];
 const shortestDownWindowMs = 5_000;

@@ -56,7 +56,7 @@ export function sourceDemand(source: SourceSignals, objective: Objective, startM
   );
   const queued = valueOr(source.queuedMessages, 0);
   const drainWithinSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
-  const planned = valueOr(source.arrivalsUpperPerSecond, 0) / jobsPerSecond;
+  const planned = valueOr(source.plannedArrivalsPerSecond, 0) / jobsPerSecond;
   return {
     arrivals: planned / (utilizationPercent / 100),
     relaxedArrivals: planned / (relaxedPercent / 100),

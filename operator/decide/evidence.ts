@@ -13,7 +13,7 @@ export function evidenceOf(signals: Signals): Evidence {
     backlogMessages: total((source) => source.backlogMessages),
     queuedMessages: total((source) => source.queuedMessages),
     arrivalsPerSecond: total((source) => source.arrivalsPerSecond),
-    plannedArrivalsPerSecond: total((source) => source.arrivalsUpperPerSecond),
+    plannedArrivalsPerSecond: total((source) => source.plannedArrivalsPerSecond),
     completionsPerSecond: total((source) => source.completionsPerSecond),
     utilization: valueOf(signals.utilization),
     serviceMs: meanByArrivals(sources, ({ capacity }) => valueOf(capacity.serviceMs)),

@@ -37,7 +37,7 @@ function whatIsMissing(situation: Situation): Pick<Limit, 'reason' | 'message'> 
     return { reason: 'SourceUnavailable', message: unseenFor(situation, unseen) };
   }
   const unmeasured = situation.signals.sources.findIndex(
-    ({ arrivalsUpperPerSecond }) => arrivalsUpperPerSecond.kind === 'unknown',
+    ({ plannedArrivalsPerSecond }) => plannedArrivalsPerSecond.kind === 'unknown',
   );
   if (unmeasured === -1) return undefined;
   return {

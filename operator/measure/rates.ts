@@ -63,13 +63,30 @@ export function countWithin(samples: readonly Sample[], windowMs: number): Count
   };
 }
 
-/** Standard deviations above the mean in `upperRate`: one window in fifty exceeds it by chance. */
+/** Standard deviations of a count that chance is granted: one window in fifty goes beyond. */
 const confidence = 2;
+/** The end of a burst shows in this window before it leaves the short one. */
+const fallWindowMs = 10_000;
+/** The start of a burst shows in this window. */
+const burstWindowMs = 5_000;
 
 /**
- * Upper confidence bound of a Poisson rate, (N + z·√N) / w with z = 2. Small pools get the square-root headroom they
- * need by it, and large ones do not pay for it.
+ * The arrival rate to be ready for, jobs per second.
+ *
+ * For a count N within w seconds, (N ± z·√N) / w with z = 2 bounds the rate behind it (Poisson, normal approximation).
+ * The upper bound over the short window gives small pools the square-root headroom they need, and large ones hardly
+ * pay for it. Where the upper bound over a shorter window is lower, arrivals have fallen; where the lower bound over
+ * the shortest is higher, a burst has begun.
  */
-export function upperRate(count: number, seconds: number): number {
-  return (count + confidence * Math.sqrt(count)) / Math.max(seconds, 1);
+export function plannedRate(samples: readonly Sample[]): number {
+  const steady = boundedRate(samples, shortWindowMs, confidence) ?? 0;
+  const fallen = boundedRate(samples, fallWindowMs, confidence) ?? steady;
+  const burst = boundedRate(samples, burstWindowMs, -confidence) ?? 0;
+  return Math.max(Math.min(steady, fallen), burst);
+}
+
+function boundedRate(samples: readonly Sample[], windowMs: number, deviations: number): number | undefined {
+  const count = countWithin(samples, windowMs);
+  if (count === undefined) return undefined;
+  return Math.max(0, count.arrived + deviations * Math.sqrt(count.arrived)) / Math.max(count.seconds, 1);
 }

@@ -34,8 +34,8 @@ export type SourceSignals = {
   readonly runningJobs: Known;
   /** Mean over the short window. */
   readonly arrivalsPerSecond: Known;
-  /** What the arrival rate hardly exceeds, given the few arrivals that were counted. */
-  readonly arrivalsUpperPerSecond: Known;
+  /** The rate to be ready for: what the few arrivals that were counted allow for, over several windows. */
+  readonly plannedArrivalsPerSecond: Known;
   /** Mean over the long window. */
   readonly arrivalsLongPerSecond: Known;
   /** Mean over the short window: messages that left the backlog, for whatever reason. */

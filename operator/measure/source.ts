@@ -8,7 +8,7 @@ import { firstDeliveryShare, fleetNow, followFleet } from './fleet.ts';
 import type { FleetNow } from './fleet.ts';
 import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
-import { appendSample, countWithin, longWindowMs, shortWindowMs, upperRate } from './rates.ts';
+import { appendSample, countWithin, longWindowMs, shortWindowMs, plannedRate } from './rates.ts';
 import type { Count } from './rates.ts';
 import { known, unknown } from './signals.ts';
 import type { Known, Presence, SourceSignals } from './signals.ts';
@@ -144,7 +144,7 @@ function toSignals(
     queuedMessages: known(queuedMessages(facts, running, ready), reading.atMs),
     runningJobs: known(running, reading.atMs),
     arrivalsPerSecond: rate(short, (count) => count.arrived / count.seconds),
-    arrivalsUpperPerSecond: rate(short, (count) => upperRate(count.arrived, count.seconds)),
+    plannedArrivalsPerSecond: rate(short, () => plannedRate(samples)),
     arrivalsLongPerSecond: rate(long, (count) => count.arrived / count.seconds),
     completionsPerSecond: rate(short, (count) => count.completed / count.seconds),
     capacity: replicaCapacity,
@@ -165,7 +165,7 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     queuedMessages: missing,
     runningJobs: missing,
     arrivalsPerSecond: missing,
-    arrivalsUpperPerSecond: missing,
+    plannedArrivalsPerSecond: missing,
     arrivalsLongPerSecond: missing,
     completionsPerSecond: missing,
     capacity: replicaCapacity,
