@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { OperatorMetrics } from '../../../../operator/report/metrics.ts';
+import { passReport } from '../../../builders/passReport.ts';
+
+const { signals, decision, replicas } = passReport();
+
+/** The lines of one pool, without comments. */
+async function lines(metrics: OperatorMetrics, pool: string): Promise<string[]> {
+  const text = await metrics.render();
+  return text.split('\n').filter((line) => !line.startsWith('#') && line.includes(`pool="${pool}"`));
+}
+
+test('a figure that is not known has no sample, also when it was known before', async () => {
+  const metrics = new OperatorMetrics();
+  metrics.observe(passReport({ signals: { ...signals, backlogMessages: 7 } }), 1);
+  expect(await lines(metrics, 'default/work')).toContain(
+    'penstock_pool_backlog_messages{pool="default/work"} 7',
+  );
+  metrics.observe(passReport({ signals: { ...signals, backlogMessages: null } }), 1);
+  expect((await lines(metrics, 'default/work')).join()).not.toContain('backlog_messages');
+});
+
+test('replicas that could not be seen have no sample either', async () => {
+  const metrics = new OperatorMetrics();
+  metrics.observe(passReport(), 1);
+  metrics.observe(passReport({ replicas: { ...replicas, ready: null } }), 1);
+  const seen = await lines(metrics, 'default/work');
+  expect(seen).toContain('penstock_pool_replicas{pool="default/work",state="desired"} 1');
+  expect(seen.join()).not.toContain('state="ready"');
+});
+
+test('scales are counted by direction and reason, holds by reason, failed writes apart', async () => {
+  const metrics = new OperatorMetrics();
+  const up = { ...decision, kind: 'scale' as const, from: 1, to: 3, reason: 'BacklogGrew' };
+  metrics.observe(passReport({ decision: up, outcome: { kind: 'scaled', message: '' } }), 1);
+  metrics.observe(passReport({ decision: up, outcome: { kind: 'conflict', message: '' } }), 1);
+  metrics.observe(passReport(), 1);
+  const seen = await lines(metrics, 'default/work');
+  expect(seen).toContain(
+    'penstock_pool_scales_total{pool="default/work",direction="up",reason="BacklogGrew"} 1',
+  );
+  expect(seen).toContain('penstock_pool_write_failures_total{pool="default/work"} 1');
+  expect(seen).toContain('penstock_pool_holds_total{pool="default/work",reason="Balanced"} 1');
+});
+
+test('a pool that is gone leaves no series behind, and touches no other', async () => {
+  const metrics = new OperatorMetrics();
+  metrics.observe(passReport({ pool: 'default/gone' }), 1);
+  metrics.observe(passReport({ pool: 'default/stays' }), 1);
+  metrics.passFailed('default/gone');
+  metrics.keepOnly(['default/stays']);
+  await expect.poll(() => lines(metrics, 'default/gone')).toEqual([]);
+  expect((await lines(metrics, 'default/stays')).length).toBeGreaterThan(5);
+});
