@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openBroker } from '../../demo/broker.ts';
 import { freePort, startNatsServer } from '../tools/natsServer.ts';
 import { summarize } from './bench.ts';
-import type { Bench } from './bench.ts';
+import type { Bench, BenchRow, Measured } from './bench.ts';
 
 const commandLine = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const handler = fileURLToPath(new URL('./fixtures/noteStart.ts', import.meta.url));
@@ -23,6 +25,8 @@ const readyDeadlineMs = 30_000;
 /** Long enough for the memory of the start to be collected or not, as an idle worker will. */
 const idleMs = 3_000;
 
+type Start = { readonly readyMs: number; readonly residentMb: number };
+
 /** A worker process from nothing to ready, beside an empty Node program: what of it is ours. */
 export const startup: Bench = {
   name: 'startup',
@@ -32,37 +36,53 @@ export const startup: Bench = {
     await using server = await startNatsServer();
     const broker = await openBroker(server.url, queue); // It creates the queue; nothing is published.
     await broker[Symbol.asyncDispose]();
+    const cacheFolder = await mkdtemp(join(tmpdir(), 'penstock-compiled-'));
     const emptyMs: number[] = [];
-    const readyMs: number[] = [];
-    const residentMb: number[] = [];
-    for (let run = 1; run <= Math.max(leastRuns, runs); run += 1) {
-      emptyMs.push(await measureEmptyProgram());
-      const worker = await measureWorker(server.url);
-      readyMs.push(worker.readyMs);
-      residentMb.push(worker.residentMb);
-      say(`run ${run}: ready after ${worker.readyMs.toFixed(0)} ms, ${worker.residentMb.toFixed(1)} MB`);
+    const cold: Start[] = [];
+    const cached: Start[] = [];
+    try {
+      await measureWorker(server.url, { NODE_COMPILE_CACHE: cacheFolder });
+      for (let run = 1; run <= Math.max(leastRuns, runs); run += 1) {
+        emptyMs.push(await measureEmptyProgram());
+        cold.push(await measureWorker(server.url, {}));
+        cached.push(await measureWorker(server.url, { NODE_COMPILE_CACHE: cacheFolder }));
+        say(
+          `run ${run}: ready after ${cold.at(-1)?.readyMs.toFixed(0)} ms, cached ${cached.at(-1)?.readyMs.toFixed(0)} ms`,
+        );
+      }
+    } finally {
+      await rm(cacheFolder, { recursive: true, force: true });
     }
     return {
       title: 'startup: process start until ready',
       columns: ['ready ms', 'idle RSS MB'],
       rows: [
         { name: 'empty program', cells: [summarize(emptyMs), null] },
-        { name: 'worker', cells: [summarize(readyMs), summarize(residentMb)] },
+        toRow('worker', cold),
+        toRow('worker, compile cache', cached),
       ],
       ratios: [
-        {
-          name: 'worker / empty program',
-          value: summarize(readyMs.map((ms, run) => ms / (emptyMs[run] ?? Number.NaN))),
-          aim: 'as low as it goes',
-        },
+        { name: 'worker / empty program', value: compare(cold, emptyMs), aim: 'as low as it goes' },
+        { name: 'cached worker / empty program', value: compare(cached, emptyMs), aim: 'as low as it goes' },
       ],
       notes: [
         'Aim: worker ready <= 300 ms and <= 70 MB.',
-        'Run from source, so stripping the types is part of it; an empty program is measured to its exit.',
+        'Run from source: without the cache, stripping the types is part of it. An empty program is measured to its exit.',
       ],
     };
   },
 };
+
+const toRow = (name: string, starts: readonly Start[]): BenchRow => ({
+  name,
+  cells: [
+    summarize(starts.map((start) => start.readyMs)),
+    summarize(starts.map((start) => start.residentMb)),
+  ],
+});
+
+const compare = (starts: readonly Start[], emptyMs: readonly number[]): Measured =>
+  summarize(starts.map(({ readyMs }, run) => readyMs / (emptyMs[run] ?? Number.NaN)));
 
 async function measureEmptyProgram(): Promise<number> {
   const startedAtMs = performance.now();
@@ -70,7 +90,7 @@ async function measureEmptyProgram(): Promise<number> {
   return performance.now() - startedAtMs;
 }
 
-async function measureWorker(url: string): Promise<{ readyMs: number; residentMb: number }> {
+async function measureWorker(url: string, settings: Readonly<Record<string, string>>): Promise<Start> {
   const port = await freePort();
   const startedAtMs = performance.now();
   const worker = spawn(process.execPath, [commandLine, 'worker', handler], {
@@ -82,6 +102,7 @@ async function measureWorker(url: string): Promise<{ readyMs: number; residentMb
       PENSTOCK_CONSUMER: queue.consumer,
       PENSTOCK_SLOTS: `${queue.slots}`,
       PENSTOCK_HTTP_PORT: `${port}`,
+      ...settings,
     },
   });
   const exited = once(worker, 'exit');
