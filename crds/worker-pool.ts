@@ -50,12 +50,24 @@ export const workerPoolSpecSchema = z
           .describe('Kind of the target: anything with a scale subresource.'),
         name: objectName.describe('Name of the target, in the same namespace.'),
       })
-      .describe('What is scaled.'),
+      .describe('What is scaled.')
+      .meta({
+        'x-kubernetes-validations': [
+          {
+            rule: 'self.kind == oldSelf.kind',
+            message: 'the kind of a target cannot change; make another WorkerPool',
+          },
+        ],
+      }),
     sources: z
       .array(sourceSchema)
       .min(1)
       .max(8)
-      .describe('Consumers that these replicas work on; demand is the sum over them.'),
+      .describe('Consumers that these replicas work on; demand is the sum over them.')
+      .meta({
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['connection', 'stream', 'consumer'],
+      }),
     minReplicas: replicaCount.default(0).describe('Never fewer replicas than this.'),
     maxReplicas: z.int32().min(1).max(100_000).describe('Never more replicas than this.'),
     objective: z
@@ -166,7 +178,21 @@ export const workerPoolSpecSchema = z
     ({ sources }) =>
       new Set(sources.map((s) => `${s.connection} ${s.stream} ${s.consumer}`)).size === sources.length,
     { path: ['sources'], error: 'names the same consumer twice; each source must be unique' },
-  );
+  )
+  .refine(({ fallback, maxReplicas }) => (fallback?.replicas ?? 0) <= maxReplicas, {
+    path: ['fallback', 'replicas'],
+    error: 'must not exceed maxReplicas',
+  })
+  // What zod checks across fields, for the API server; test/integration/kubernetes holds them against each other.
+  .meta({
+    'x-kubernetes-validations': [
+      { rule: 'self.minReplicas <= self.maxReplicas', message: 'minReplicas must not exceed maxReplicas' },
+      {
+        rule: '!has(self.fallback) || self.fallback.replicas <= self.maxReplicas',
+        message: 'fallback.replicas must not exceed maxReplicas',
+      },
+    ],
+  });
 
 export const workerPoolSchema = z.looseObject({
   apiVersion: z.literal(apiVersion),

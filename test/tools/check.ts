@@ -9,6 +9,7 @@ const checks: readonly (readonly [name: string, command: string, ...args: string
   ['lint', 'eslint', '.', '--max-warnings=0'],
   ['typecheck', 'tsc'],
   ['walls', 'npm', 'run', '--silent', 'deps'],
+  ['generated resources', 'node', 'crds/generate.ts', '--check'],
   ['generated docs', 'node', 'docs/generate.ts', '--check'],
   ['dead code', 'knip', '--no-progress'],
 ];
