@@ -32,7 +32,8 @@ export function describeError(thrown: unknown): string {
   let current: unknown = thrown;
   for (let depth = 0; current !== undefined && depth < 5; depth += 1) {
     const error = toError(current);
-    if (!parts.includes(error.message)) parts.push(error.message);
+    // Many messages quote their cause already.
+    if (!parts.some((part) => part.includes(error.message))) parts.push(error.message);
     current = error.cause === current || !(current instanceof Error) ? undefined : error.cause;
   }
   return parts.join(': ');

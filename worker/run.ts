@@ -14,7 +14,7 @@ import type { Handler } from './handle/context.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
 import { probeRoutes } from './lifecycle/health.ts';
-import { sleep } from './lifecycle/sleep.ts';
+import { within } from './lifecycle/sleep.ts';
 import { Lifecycle } from './lifecycle/state.ts';
 import { compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';
@@ -22,6 +22,9 @@ import { ensureDeadLetterStream } from './outcome/deadLetter.ts';
 import { Counters } from './report/counters.ts';
 import { HeartbeatPublisher } from './report/heartbeat.ts';
 import type { Identity, Vitals } from './report/heartbeat.ts';
+
+/** Time for the last heartbeat to leave; a server that is gone must not hold the process. */
+const goodbyeMs = 1_000;
 
 /** How a worker ended. */
 export type StopSummary = {
@@ -187,7 +190,7 @@ class Worker implements RunningWorker {
     } finally {
       clearInterval(beats);
       this.#lifecycle.enter('stopped');
-      await Promise.race([connection.drain().catch(() => undefined), sleep(1_000, this.#stopNow.signal)]);
+      await within(goodbyeMs, connection.drain());
       await connection.close();
     }
   }

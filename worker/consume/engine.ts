@@ -53,7 +53,7 @@ export class Engine {
   #investigating = false;
   #meanServiceMs: number | undefined;
   #served = { count: 0, sumMs: 0 };
-  #onQuiet: (() => void) | undefined;
+  #waiters: { readonly condition: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(parts: EngineParts) {
     const { connection, settings, window, counters, clock, random, log } = parts;
@@ -126,12 +126,20 @@ export class Engine {
     return window.running === 0 && window.settling === 0;
   }
 
+  /** How long the buffered jobs would take by what jobs took lately, milliseconds; infinite when that is unknown. */
+  get bufferedWorkMs(): number {
+    const { buffered, slots } = this.#parts.window;
+    return buffered === 0 ? 0 : Math.ceil(buffered / slots) * (this.#meanServiceMs ?? Infinity);
+  }
+
+  /** Resolves when nothing waits for a slot. */
+  async unbuffered(): Promise<void> {
+    await this.#when(() => this.#parts.window.buffered === 0);
+  }
+
   /** Resolves when the engine is quiet; call it once pulling has stopped. */
   async quiet(): Promise<void> {
-    if (this.isQuiet) return;
-    await new Promise<void>((resolve) => {
-      this.#onQuiet = resolve;
-    });
+    await this.#when(() => this.isQuiet);
   }
 
   busyMs(nowMs: number): number {
@@ -155,6 +163,7 @@ export class Engine {
 
   async stopPulling(): Promise<void> {
     this.#ended.abort();
+    this.#measureService();
     await this.#pull.drain();
   }
 
@@ -185,7 +194,7 @@ export class Engine {
     this.#runner.sweep(nowMs, this.#connected);
     this.#acks.sweep(nowMs, this.#connected);
     this.#settler.sweep();
-    this.#sizePrefetch();
+    this.#measureService();
     if (!blocked) this.#pull.watch(nowMs);
     if (this.#pull.quietMs(nowMs) > suspiciousQuietMs && !this.#investigating) void this.#investigate();
     this.#onRoom();
@@ -193,22 +202,30 @@ export class Engine {
 
   #onRoom(): void {
     this.#pull.refill();
-    if (this.#onQuiet !== undefined && this.isQuiet) {
-      this.#onQuiet();
-      this.#onQuiet = undefined;
-    }
+    if (this.#waiters.length === 0) return;
+    this.#waiters = this.#waiters.filter(({ condition, resolve }) => {
+      if (!condition()) return true;
+      resolve();
+      return false;
+    });
   }
 
-  #sizePrefetch(): void {
+  async #when(condition: () => boolean): Promise<void> {
+    if (condition()) return;
+    await new Promise<void>((resolve) => {
+      this.#waiters.push({ condition, resolve });
+    });
+  }
+
+  #measureService(): void {
     const { settings, counters, window } = this.#parts;
-    if (settings.prefetch !== 'auto') return;
     const { count, sumMs } = this.#served;
     this.#served = { count: counters.serviceCount, sumMs: counters.serviceSumMs };
     if (counters.serviceCount === count) return;
     const lately = (counters.serviceSumMs - sumMs) / (counters.serviceCount - count);
     const before = this.#meanServiceMs ?? lately;
     this.#meanServiceMs = before + serviceMeanWeight * (lately - before);
-    window.prefetch = prefetchFor(window.slots, this.#meanServiceMs);
+    if (settings.prefetch === 'auto') window.prefetch = prefetchFor(window.slots, this.#meanServiceMs);
   }
 
   async #recheck(reason: string): Promise<void> {

@@ -11,9 +11,16 @@ import { createLogger } from '#common/log.ts';
 import { runWorker } from '../../../worker/index.ts';
 import type { Handler, RunningWorker, WorkerOptions } from '../../../worker/index.ts';
 
-/** Waits for a state of the world; the test's own time limit is the only one. */
+/** Below the time limit of a test, so that a test that waits in vain still cleans up. */
+const patienceMs = 60_000;
+
+/** Waits for a state of the world. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await delay(10);
+  const endMs = performance.now() + patienceMs;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`not so after ${patienceMs} ms: ${condition.toString()}`);
+    await delay(10);
+  }
 }
 
 /** One stream with one consumer on a real server, and a client to look at them. */

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { readConfig, workerEnvironmentSchema } from '../../../worker/config.ts';
+import { compileOptions, workerDefaults } from '../../../worker/options.ts';
+
+const named = { PENSTOCK_STREAM: 'IMAGES', PENSTOCK_CONSUMER: 'thumbnails', PENSTOCK_LOG_LEVEL: 'silent' };
+
+describe('the environment', () => {
+  test('needs only the names of stream and consumer', () => {
+    const settings = compileOptions(readConfig(named));
+    expect(settings).toMatchObject({
+      stream: 'IMAGES',
+      consumer: 'thumbnails',
+      slots: workerDefaults.slots,
+      prefetch: 'auto',
+      confirmAcks: false,
+      deadLetter: undefined,
+      create: undefined,
+      http: { host: '0.0.0.0', port: 9_464 },
+    });
+  });
+
+  test('becomes milliseconds', () => {
+    const settings = compileOptions(
+      readConfig({
+        ...named,
+        PENSTOCK_SLOTS: '8',
+        PENSTOCK_PREFETCH: '0',
+        PENSTOCK_JOB_TIMEOUT_SECONDS: '1.5',
+        PENSTOCK_BACKOFF_BASE_SECONDS: '0.1',
+        PENSTOCK_GRACE_SECONDS: '50',
+        PENSTOCK_CREATE_CONSUMER: 'true',
+        PENSTOCK_ACK_WAIT_SECONDS: '12',
+        PENSTOCK_DEAD_LETTER_STREAM: 'DEAD',
+        PENSTOCK_HTTP_PORT: 'off',
+        POD_NAME: 'pod-1',
+      }),
+    );
+    expect(settings).toMatchObject({
+      slots: 8,
+      prefetch: 0,
+      jobTimeoutMs: 1_500,
+      backoff: { baseMs: 100, maxMs: workerDefaults.backoffMaxMs },
+      graceMs: 50_000,
+      create: { ackWaitMs: 12_000, maxAckPending: workerDefaults.maxAckPending },
+      deadLetter: { stream: 'DEAD', subject: 'dead-letter.IMAGES.thumbnails', create: true },
+      http: undefined,
+      replica: 'pod-1',
+    });
+  });
+
+  const faults: Record<string, { environment: Record<string, string>; message: RegExp }> = {
+    'a missing stream': { environment: { PENSTOCK_CONSUMER: 'c' }, message: /PENSTOCK_STREAM: is required/ },
+    'a stream name that reaches another subject': {
+      environment: { ...named, PENSTOCK_STREAM: 'A.>' },
+      message: /PENSTOCK_STREAM=A\.>: must be a name/,
+    },
+    'slots that are no number': {
+      environment: { ...named, PENSTOCK_SLOTS: 'many' },
+      message: /PENSTOCK_SLOTS=many: must be a whole number from 1/,
+    },
+    'no slots': { environment: { ...named, PENSTOCK_SLOTS: '0' }, message: /PENSTOCK_SLOTS=0/ },
+    'a negative time': {
+      environment: { ...named, PENSTOCK_GRACE_SECONDS: '-1' },
+      message: /PENSTOCK_GRACE_SECONDS=-1: must be seconds/,
+    },
+    'a time that is no number': {
+      environment: { ...named, PENSTOCK_GRACE_SECONDS: '10s' },
+      message: /PENSTOCK_GRACE_SECONDS=10s/,
+    },
+    'a prefetch that is neither': {
+      environment: { ...named, PENSTOCK_PREFETCH: 'some' },
+      message: /PENSTOCK_PREFETCH=some: must be auto/,
+    },
+    'a port beyond the last': {
+      environment: { ...named, PENSTOCK_HTTP_PORT: '70000' },
+      message: /PENSTOCK_HTTP_PORT=70000: must be off/,
+    },
+    'a yes': {
+      environment: { ...named, PENSTOCK_CONFIRM_ACKS: 'yes' },
+      message: /PENSTOCK_CONFIRM_ACKS=yes: must be true or false/,
+    },
+  };
+  for (const [name, { environment, message }] of Object.entries(faults)) {
+    test(`is refused with ${name}`, () => expect(() => readConfig(environment)).toThrow(message));
+  }
+
+  test('names every fault at once', () => {
+    expect(() => readConfig({ PENSTOCK_SLOTS: '0' })).toThrow(
+      /PENSTOCK_STREAM[^]*PENSTOCK_CONSUMER[^]*PENSTOCK_SLOTS/,
+    );
+  });
+
+  test('is documented, each setting with its own words', () => {
+    const page = readFileSync(new URL('../../../docs/worker.md', import.meta.url), 'utf8');
+    for (const [name, schema] of Object.entries(workerEnvironmentSchema.shape)) {
+      expect(page).toContain(`| \`${name}\` | ${schema.description ?? 'no description'} |`);
+    }
+  });
+});
+
+describe('options', () => {
+  const names = { stream: 'IMAGES', consumer: 'thumbnails' };
+  const faults: Record<string, { options: Parameters<typeof compileOptions>[0]; message: string }> = {
+    'a fractional number of slots': { options: { ...names, slots: 1.5 }, message: 'slots is 1.5' },
+    'a name with a dot': { options: { ...names, stream: 'a.b' }, message: 'stream is "a.b"' },
+    'no time at all': { options: { ...names, jobTimeoutMs: 0 }, message: 'jobTimeoutMs is 0' },
+    'a time that no timer can wait': {
+      options: { ...names, graceMs: 1e12 },
+      message: 'graceMs is 1000000000000',
+    },
+    'dead letters among the jobs': {
+      options: { ...names, deadLetter: { stream: 'IMAGES' } },
+      message: 'deadLetter.stream is "IMAGES": must be another stream',
+    },
+  };
+  for (const [name, { options, message }] of Object.entries(faults)) {
+    test(`are refused with ${name}`, () => expect(() => compileOptions(options)).toThrow(message));
+  }
+});
