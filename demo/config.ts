@@ -53,7 +53,7 @@ export function parseConfig(args: readonly string[]): DemoConfig {
     speed: options.speed,
     traceFile: options.trace,
     jsonTo: options.json,
-    plain: options.plain,
+    plain: options.plain || process.env['TERM'] === 'dumb',
     color: (process.env['NO_COLOR'] ?? '') === '',
     environment: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(NATS|PENSTOCK)_/.test(name)),

@@ -32,7 +32,7 @@ async function demonstrate(config: DemoConfig): Promise<number> {
   const screen = config.jsonTo === '-' ? process.stderr : process.stdout;
   using shutdown = listenForShutdown();
   using view = openView(screen, {
-    title: `of ${config.seconds} s, ${basename(config.traceFile)} at speed ${config.speed}`,
+    title: `${basename(config.traceFile)} for ${config.seconds} s at speed ${config.speed}`,
     plain: config.plain,
     color: config.color,
   });

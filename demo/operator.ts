@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -37,20 +37,22 @@ export type OperatorOptions = {
  */
 export function startOperator({ policyFiles, pool, logFile, environment }: OperatorOptions): OperatorProcess {
   const files = policyFiles.flatMap((file) => ['-f', file]);
+  const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, [commandLine, 'local', ...files, '--json'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', log],
     env: environment,
     detached: true,
   });
+  closeSync(log);
   const reports: PassReport[] = [];
-  child.stderr.pipe(createWriteStream(logFile));
+  if (child.stdout === null) throw new Error('the operator has no stdout, which is asked for above');
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const report = JSON.parse(line) as PassReport; // Written by the program whose type this is.
-    if (report.pool === pool) reports.push(report);
+    const report = parseReport(line);
+    if (report?.pool === pool) reports.push(report);
   });
   const endWithParent = (): void => void child.kill('SIGKILL'); // Its replicas notice and end.
   process.once('exit', endWithParent);
-  const exited = once(child, 'exit').finally(() => process.off('exit', endWithParent));
+  const exited = once(child, 'close').finally(() => process.off('exit', endWithParent));
   exited.catch(() => undefined); // `error` before the start: it then has neither exit code nor pid.
   const hasEnded = (): boolean =>
     child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
@@ -79,4 +81,13 @@ export function startOperator({ policyFiles, pool, logFile, environment }: Opera
       await exited;
     },
   };
+}
+
+/** Undefined for half a line, which is what an operator that was killed may leave behind. */
+function parseReport(line: string): PassReport | undefined {
+  try {
+    return JSON.parse(line) as PassReport; // Written by the program whose type this is.
+  } catch {
+    return undefined;
+  }
 }

@@ -58,6 +58,10 @@ export async function runDemo(
   });
   view.say(`nats-server at ${server.url}, logs in ${folder.path}`);
 
+  shutdown.requested.addEventListener('abort', () =>
+    view.say('no more arrivals; waiting for the queue and the replicas (a second signal ends at once)'),
+  );
+
   const published: PublishedJob[] = [];
   const jobLog = followJobLog(folder.jobLogs);
   const toSnapshot = createProgress(clock);

@@ -39,41 +39,33 @@ export function summarizeDemo(
 /** The closing table: one line per figure, with its unit and what it means where that is not plain. */
 export function renderSummary({ jobs, fleet, problems }: DemoSummary): string {
   const { waitingSeconds: waiting } = jobs;
-  const lines: readonly (readonly [name: string, value: string, note?: string])[] = [
-    ['published', `${jobs.published}`],
-    ['completed', `${jobs.completed}`],
-    ['redelivered', `${jobs.redelivered}`],
-    ['run twice', `${jobs.runTwice}`, `${jobs.overlapping} of them at the same time`],
-    ['lost', `${jobs.lost}`],
-    ['dead-lettered', `${jobs.deadLettered}`],
-    ...(waiting === null
-      ? []
-      : ([
-          ['waiting p50', seconds(waiting.p50), 'from the arrival to the first start'],
-          ['waiting p95', seconds(waiting.p95)],
-          ['waiting p99', seconds(waiting.p99)],
-        ] as const)),
-    ['replica time', seconds(fleet.replicaSeconds), 'starting and ending included'],
-    [
-      'busy time',
-      seconds(fleet.busyReplicaSeconds),
-      `${seconds(jobs.busySlotSeconds)} of work in ${fleet.slots} slots per replica`,
-    ],
-    ...(fleet.costRatio === null
-      ? []
-      : ([['cost', fleet.costRatio.toFixed(2), 'replica time / busy time']] as const)),
-    ['peak replicas', `${fleet.peakReplicas}`],
-    ['scale actions', `${fleet.scaleActions}`],
-  ];
-  const table = lines.map(
-    ([name, value, note]) =>
-      `  ${name.padEnd(14)}${value.padStart(10)}${note === undefined ? '' : `   ${note}`}`,
-  );
-  const verdict =
-    problems.length === 0
-      ? ['Nothing was lost, and the replicas are back at their floor.']
-      : problems.map((problem) => `FAILED: ${problem}.`);
-  return ['', ...table, '', ...verdict, ''].join('\n');
+  const work = `${seconds(jobs.busySlotSeconds)} of work in ${fleet.slots} slots per replica`;
+  const overlapping = jobs.overlapping === 0 ? '' : `${jobs.overlapping} of them at the same time`;
+  return [
+    '',
+    line('published', `${jobs.published}`),
+    line('completed', `${jobs.completed}`),
+    line('redelivered', `${jobs.redelivered}`),
+    line('run twice', `${jobs.runTwice}`, overlapping),
+    line('lost', `${jobs.lost}`),
+    line('dead-lettered', `${jobs.deadLettered}`),
+    line('waiting p50', seconds(waiting?.p50), 'from the arrival to the first start'),
+    line('waiting p95', seconds(waiting?.p95)),
+    line('waiting p99', seconds(waiting?.p99)),
+    line('replica time', seconds(fleet.replicaSeconds), 'starting and ending included'),
+    line('busy time', seconds(fleet.busyReplicaSeconds), work),
+    line('cost', fleet.costRatio?.toFixed(2) ?? '-', 'replica time / busy time'),
+    line('peak replicas', `${fleet.peakReplicas}`),
+    line('scale actions', `${fleet.scaleActions}`),
+    '',
+    ...problems.map((problem) => `FAILED: ${problem}.`),
+    ...(problems.length === 0 ? ['Nothing was lost, and the replicas are back at their floor.'] : []),
+    '',
+  ].join('\n');
 }
 
-const seconds = (value: number): string => `${value.toFixed(2)} s`;
+const line = (name: string, value: string, note = ''): string =>
+  `  ${name.padEnd(14)}${value.padStart(10)}   ${note}`.trimEnd();
+
+/** A dash for what was not measured. */
+const seconds = (value: number | undefined): string => (value === undefined ? '-' : `${value.toFixed(2)} s`);
