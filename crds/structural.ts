@@ -42,7 +42,7 @@ function adapt(node: StructuralSchema, path: string, isRoot = false): Structural
   // Unknown fields are pruned (and refused by clients that validate): CRDs have no word for a closed object.
   const { additionalProperties, ...adapted } = node;
   if (typeof additionalProperties === 'object') {
-    adapted.additionalProperties = adapt(additionalProperties, `${path}[]`);
+    adapted['additionalProperties'] = adapt(additionalProperties, `${path}[]`);
     if (node['maxProperties'] === undefined) throw new Error(`${path}: has no maxProperties`);
   }
   if (node.type === 'integer') Object.assign(adapted, integerKeywords(node));

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openBroker } from '../../demo/broker.ts';
-import { freePort, startNatsServer } from '../tools/natsServer.ts';
+import { startNatsServer } from '../tools/natsServer.ts';
+import { freePort } from '../tools/serverProcess.ts';
 import { summarize } from './bench.ts';
 import type { Bench, BenchRow, Measured } from './bench.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { localPolicy } from '../../builders/localPolicy.ts';
 import { penstock } from '../../builders/program.ts';
-import { freePort, startNatsServer } from '../../tools/natsServer.ts';
+import { startNatsServer } from '../../tools/natsServer.ts';
+import { freePort } from '../../tools/serverProcess.ts';
 
 describe('--help teaches', () => {
   const cases: Record<string, { args: string[]; says: RegExp[] }> = {

@@ -8,7 +8,8 @@ import { isAlive, localPolicy } from '../../builders/localPolicy.ts';
 import { penstock } from '../../builders/program.ts';
 import type { Program } from '../../builders/program.ts';
 import { until } from '../../builders/until.ts';
-import { freePort, startNatsServer } from '../../tools/natsServer.ts';
+import { startNatsServer } from '../../tools/natsServer.ts';
+import { freePort } from '../../tools/serverProcess.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 
 let server: NatsServer;
