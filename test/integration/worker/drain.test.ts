@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, startNatsServer } from '../../tools/natsServer.ts';
+import { startNatsServer } from '../../tools/natsServer.ts';
+import { freePort } from '../../tools/serverProcess.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 import { Queue, beginWorker, startWorker, until } from './harness.ts';
 
