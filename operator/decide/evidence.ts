@@ -27,7 +27,7 @@ export function evidenceOf(signals: Signals): Evidence {
 /** A replica that works on a mix completes the harmonic mean of what it completes of each part alone. */
 function capacityOfMix(sources: readonly SourceSignals[]): number | null {
   const secondsPerJob = meanByArrivals(sources, ({ capacity }) => 1 / capacity.jobsPerSecond);
-  return secondsPerJob === null ? null : 1 / secondsPerJob;
+  return secondsPerJob === null || secondsPerJob === 0 ? null : 1 / secondsPerJob;
 }
 
 function meanByArrivals(
