@@ -20,6 +20,8 @@ export type OperatorProcess = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
+/** An operator that hangs is killed; its replicas notice that and end. */
+const killAfterMs = 3_000;
 const commandLine = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
 export type OperatorOptions = {
@@ -77,8 +79,12 @@ export function startOperator({ policyFiles, pool, logFile, environment }: Opera
     },
     async [Symbol.asyncDispose]() {
       if (hasEnded()) return;
-      child.kill('SIGKILL');
+      // Two signals ask it to end its replicas without grace; equal ones could arrive as one.
+      child.kill('SIGTERM');
+      child.kill('SIGINT');
+      const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
       await exited;
+      clearTimeout(timer);
     },
   };
 }

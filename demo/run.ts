@@ -149,10 +149,8 @@ async function untilSettled(
 /** @throws PenstockError `Interrupted` as soon as `forced` is aborted. */
 async function eachSecond(forced: AbortSignal, isOver: () => Promise<boolean>): Promise<void> {
   do {
-    await sleep(1_000, undefined, { signal: forced }).catch((error: unknown) => {
-      throw new PenstockError('Interrupted', 'ended at once by a second signal; nothing was verified', {
-        cause: error,
-      });
+    await sleep(1_000, undefined, { signal: forced }).catch(() => {
+      throw new PenstockError('Interrupted', 'ended at once by a second signal; nothing was verified');
     });
   } while (!(await isOver()));
 }

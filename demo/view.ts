@@ -41,9 +41,7 @@ function openTerminalView(screen: Screen, { title, color }: ViewOptions): View {
   screen.write(hideCursor);
   return {
     show(snapshot) {
-      // One column less than there are: a full last column makes some terminals wrap.
-      const width = Math.max(20, (screen.columns ?? 80) - 1);
-      const lines = renderFrame(title, snapshot, width, color);
+      const lines = renderFrame(title, snapshot, usableWidth(screen), color);
       screen.write(`${erase()}${lines.join('\n')}\n`);
       drawn = lines.length;
     },
@@ -56,6 +54,11 @@ function openTerminalView(screen: Screen, { title, color }: ViewOptions): View {
       restore();
     },
   };
+}
+
+/** One column less than there are: a full last one makes some terminals wrap. Some terminals say 0 for unknown. */
+function usableWidth({ columns = 0 }: Screen): number {
+  return columns === 0 ? 79 : Math.max(20, columns - 1);
 }
 
 /** The whole picture, each line at most `width` characters wide. */
