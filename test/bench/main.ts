@@ -10,16 +10,16 @@ import type { Bench } from './bench.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
 import { renderResult } from './table.ts';
+import { workerThroughput } from './worker/throughput.ts';
 
-const benches: readonly Bench[] = [reaction, startup];
+const benches: readonly Bench[] = [workerThroughput, reaction, startup];
 
 const command = new Command('npm run bench --')
-  .description(
-    `Runs benchmarks, all of them unless named:\n\n${benches.map((bench) => `  ${bench.name.padEnd(20)}${bench.describe}`).join('\n')}`,
-  )
+  .description('Runs benchmarks, all of them unless named. docs/benchmarks.md tells how to read the figures.')
   .argument('[names...]', 'which ones', collectBench)
   .option('--runs <n>', 'how often each row is measured', parseRuns, 5)
   .option('--json <folder>', 'where NAME.json is written', 'out/bench')
+  .addHelpText('after', `\nNames:\n${describeBenches()}`)
   .exitOverride();
 
 try {
@@ -47,6 +47,10 @@ for (const bench of named ?? benches) {
   }
 }
 process.exit(failed === 0 ? 0 : 1);
+
+function describeBenches(): string {
+  return benches.map(({ name, describe }) => `  ${name.padEnd(20)}${describe}`).join('\n');
+}
 
 function collectBench(name: string, earlier: readonly Bench[] = []): readonly Bench[] {
   const bench = benches.find((candidate) => candidate.name === name);
