@@ -1,4 +1,8 @@
-import { runWorkerProgram } from './program.ts';
+import { enableCompileCache } from 'node:module';
+
+// Before anything else is loaded: a worker that starts for the second time starts twice as fast.
+enableCompileCache();
+const { runWorkerProgram } = await import('./program.ts');
 
 const [, , handlerPath] = process.argv;
 if (handlerPath === undefined) {
