@@ -1,104 +1,127 @@
 import { msToSeconds, secondsToMs } from '#common/units.ts';
 import type { Fleet, Work } from './fleet.ts';
+import type { Count } from './rates.ts';
 import { known, unknown } from './signals.ts';
 import type { Capacity } from './signals.ts';
 
 export type Prior = { readonly concurrency: number; readonly serviceMilliseconds: number };
 
 /**
- * What the consumer alone shows about the speed of a replica: completions and ready replica-seconds while there was
+ * What the consumer alone shows about the speed of a replica: completions and replica-seconds while there was
  * always a message to take, recency-weighted.
  */
 export type Throughput = {
   readonly completed: number;
-  readonly readySeconds: number;
+  readonly replicaSeconds: number;
   /** Not yet counted, because nothing was completed since: what does not move may be blocked, not slow. */
   readonly openSeconds: number;
-  /** Most jobs per second that a ready replica completed in a window; a floor of what it can. */
+  /** Jobs per second that a replica has lately been seen to complete, backlog or not: a floor of what it can. */
   readonly seenPerSecond: number;
+  /** Mean time from delivery to ack, which by Little's law is the time held over the completions. */
+  readonly heldSecondsPerJob: number | undefined;
 };
 
 export const emptyThroughput: Throughput = {
   completed: 0,
-  readySeconds: 0,
+  replicaSeconds: 0,
   openSeconds: 0,
   seenPerSecond: 0,
+  heldSecondsPerJob: undefined,
 };
 
 const memorySeconds = 180;
 /** Less is too little to conclude a rate from. */
-const shortestReadySeconds = 10;
+const shortestReplicaSeconds = 10;
 const memoryJobs = 30;
 const longestOpenSeconds = 300;
 /** The policy's assumption weighs as much as so many completed jobs, and fades like them. */
 const priorJobs = 2;
 /** Heartbeats and throughput may differ by this factor; beyond it the consumer is believed, not the workers. */
 const trustFactor = 2;
-/** Completions under a backlog before the workers' own account is doubted. */
-const fewestJobsToDoubt = 20;
+/** So many completions under a backlog settle the question. */
+const conclusiveJobs = 20;
 
 /** Adds a trusted step that began and ended with undelivered messages and was not limited by max_ack_pending. */
 export function addBackloggedStep(
   throughput: Throughput,
-  step: { readonly completed: number; readonly readySeconds: number; readonly ready: number },
+  step: { readonly completed: number; readonly seconds: number; readonly replicas: number },
   priorPerSecond: number,
 ): Throughput {
-  const openSeconds = Math.min(throughput.openSeconds + step.readySeconds, longestOpenSeconds * step.ready);
+  const openSeconds = Math.min(
+    throughput.openSeconds + step.seconds * step.replicas,
+    longestOpenSeconds * step.replicas,
+  );
   if (step.completed <= 0) return { ...throughput, openSeconds };
-  const fading = Math.exp(-Math.min(openSeconds / step.ready / memorySeconds, step.completed / memoryJobs));
+  const fading = Math.exp(
+    -Math.min(openSeconds / step.replicas / memorySeconds, step.completed / memoryJobs),
+  );
   const isFirst = throughput.completed === 0;
-  const [completed, readySeconds] = isFirst
+  const [completed, replicaSeconds] = isFirst
     ? [priorJobs, priorJobs / priorPerSecond]
-    : [throughput.completed, throughput.readySeconds];
+    : [throughput.completed, throughput.replicaSeconds];
   return {
+    ...throughput,
     completed: completed * fading + step.completed,
-    readySeconds: readySeconds * fading + openSeconds,
+    replicaSeconds: replicaSeconds * fading + openSeconds,
     openSeconds: 0,
-    seenPerSecond: throughput.seenPerSecond,
   };
 }
 
-/** Notes what ready replicas completed within the last window, backlogged or not. */
+/** Notes what replicas completed within the last window, backlogged or not. */
 export function seeCompletions(
   throughput: Throughput,
-  window: { readonly completed: number; readonly readySeconds: number },
+  window: Pick<Count, 'completed' | 'replicaSeconds' | 'heldSeconds'>,
   elapsedSeconds: number,
 ): Throughput {
-  if (window.readySeconds < shortestReadySeconds || window.completed === 0) return throughput;
+  const { completed, replicaSeconds, heldSeconds } = window;
+  if (replicaSeconds < shortestReplicaSeconds || completed < 1) return throughput;
   const fading = Math.exp(-elapsedSeconds / memorySeconds);
-  const seen = window.completed / window.readySeconds;
-  return { ...throughput, seenPerSecond: Math.max(seen, throughput.seenPerSecond * fading) };
+  return {
+    ...throughput,
+    seenPerSecond: Math.max(completed / replicaSeconds, throughput.seenPerSecond * fading),
+    // Short jobs fall between two looks; a second more is the resolution of looking once a second.
+    heldSecondsPerJob: (heldSeconds + 1) / completed,
+  };
 }
 
 /**
- * Jobs per second of one replica, c. From heartbeats: slots / time per job; else from throughput; else the policy's
- * assumption. Never below what replicas have been seen to complete.
+ * Jobs per second of one replica, c. From heartbeats: slots / time per job. Without them, from throughput under a
+ * backlog, or, before enough jobs were completed under one, what replicas complete at least; else the policy's
+ * assumption.
  */
 export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atMs: number): Capacity {
   const slots = fleet.slotsPerReplica ?? prior.concurrency;
-  const shown = throughput.completed === 0 ? undefined : throughput.completed / throughput.readySeconds;
+  const shown = throughput.completed === 0 ? undefined : throughput.completed / throughput.replicaSeconds;
+  const isConclusive = throughput.completed >= conclusiveJobs;
   if (fleet.slotsPerReplica !== undefined && fleet.work !== undefined) {
     const serviceMs = timePerJobMs(fleet.work);
     const reported = slots / msToSeconds(serviceMs);
-    const isDoubtful =
-      throughput.completed >= fewestJobsToDoubt && reported > trustFactor * (shown ?? reported);
+    const isDoubtful = isConclusive && reported > trustFactor * (shown ?? reported);
     if (!isDoubtful) {
       return { jobsPerSecond: reported, slots, serviceMs: known(serviceMs, atMs), basis: 'heartbeats' };
     }
   }
-  if (shown !== undefined) {
+  if (shown !== undefined && isConclusive) {
     return fromRate(Math.max(shown, throughput.seenPerSecond), slots, atMs, 'throughput');
   }
-  const priorPerSecond = assumedPerSecond(prior);
-  if (throughput.seenPerSecond > priorPerSecond) {
-    return fromRate(throughput.seenPerSecond, slots, atMs, 'lowerBound');
-  }
+  const atLeast = leastPerSecond(throughput, slots);
+  const believed = shown ?? assumedPerSecond(prior);
+  if (atLeast > believed) return fromRate(atLeast, slots, atMs, 'lowerBound');
+  if (shown !== undefined) return fromRate(shown, slots, atMs, 'throughput');
   return {
-    jobsPerSecond: priorPerSecond,
+    jobsPerSecond: believed,
     slots,
     serviceMs: unknown('no job has been measured yet'),
     basis: 'prior',
   };
+}
+
+/**
+ * As seen, or the assumed slots over the time from delivery to ack, which buffering and waiting for retries only
+ * lengthen.
+ */
+function leastPerSecond({ seenPerSecond, heldSecondsPerJob }: Throughput, slots: number): number {
+  return Math.max(seenPerSecond, heldSecondsPerJob === undefined ? 0 : slots / heldSecondsPerJob);
 }
 
 export const assumedPerSecond = (prior: Prior): number =>

@@ -28,7 +28,7 @@ export function measure(
   const circumstances: Circumstances = {
     atMs,
     elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
-    ready: workload.kind === 'seen' ? workload.ready : history.readyReplicas,
+    ...replicasAtWork(history, workload),
     prior: spec.prior,
   };
   const measured = observation.sources.map((source, index) =>
@@ -72,6 +72,20 @@ function measureWorkload(history: History, workload: Seen<WorkloadFacts>, atMs: 
     unschedulable,
     troubleSinceMs: isTroubled ? (history.troubleSinceMs ?? atMs) : undefined,
     troubleMessage: replicas.find(({ state }) => state === 'failing' || state === 'unschedulable')?.message,
+  };
+}
+
+/** While a replica leaves, it is not known who completes what. */
+function replicasAtWork(
+  { readyReplicas: before }: History,
+  workload: WorkloadSignals,
+): Pick<Circumstances, 'ready' | 'steady' | 'working'> {
+  if (workload.kind !== 'seen') return { ready: before, steady: 0, working: before };
+  const { ready, terminating } = workload;
+  return {
+    ready,
+    steady: terminating > 0 ? 0 : Math.min(before, ready),
+    working: Math.max(before, ready) + terminating,
   };
 }
 

@@ -1,26 +1,34 @@
 import { msToSeconds } from '#common/units.ts';
 
+/** What happened between two readings that can be compared. */
+export type Growth = {
+  readonly measuredMs: number;
+  readonly arrived: number;
+  /** Over a single step this may be a little below 0, when stream and consumer were read a moment apart. */
+  readonly completed: number;
+  /** Sum of the time that replicas may have worked. */
+  readonly replicaSeconds: number;
+  /** Sum of the time that messages were delivered and unresolved. */
+  readonly heldSeconds: number;
+};
+
+/** Over a gap nothing grows. */
+export const noGrowth: Growth = {
+  measuredMs: 0,
+  arrived: 0,
+  completed: 0,
+  replicaSeconds: 0,
+  heldSeconds: 0,
+};
+
 /**
  * Totals up to one reading. They grow only over trusted steps, and `measuredMs` grows along with them, so that a gap
  * shortens the time a rate is taken over instead of bending the rate.
  */
-export type Sample = {
-  readonly atMs: number;
-  readonly measuredMs: number;
-  readonly arrived: number;
-  /** Over one step this may fall a little, when stream and consumer were read a moment apart. */
-  readonly completed: number;
-  /** Sum of the time that replicas were ready. */
-  readonly readySeconds: number;
-};
+export type Sample = Growth & { readonly atMs: number };
 
-/** What happened within a window. */
-export type Count = {
-  readonly seconds: number;
-  readonly arrived: number;
-  readonly completed: number;
-  readonly readySeconds: number;
-};
+/** What happened within a window; nothing in it is negative. */
+export type Count = Omit<Growth, 'measuredMs'> & { readonly seconds: number };
 
 export const shortWindowMs = 30_000;
 export const longWindowMs = 300_000;
@@ -30,8 +38,9 @@ const coarseSpacingMs = 10_000;
 /** Below this a rate would be noise of the time measurement. */
 const shortestSpanMs = 200;
 
-/** Adds a sample; the list keeps the short window finely and the long window coarsely (below 100 samples). */
-export function appendSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
+/** Adds a sample; the list keeps the short window finely and the long window coarsely (below 130 samples). */
+export function appendSample(samples: readonly Sample[], atMs: number, growth: Growth): readonly Sample[] {
+  const sample = grown(samples.at(-1) ?? noGrowth, atMs, growth);
   const kept: Sample[] = [];
   const oldestMs = sample.atMs - longWindowMs - coarseSpacingMs;
   const fineSinceMs = sample.atMs - shortWindowMs - fineSpacingMs;
@@ -48,6 +57,17 @@ export function appendSample(samples: readonly Sample[], sample: Sample): readon
   return kept;
 }
 
+function grown(last: Growth, atMs: number, growth: Growth): Sample {
+  return {
+    atMs,
+    measuredMs: last.measuredMs + growth.measuredMs,
+    arrived: last.arrived + growth.arrived,
+    completed: last.completed + growth.completed,
+    replicaSeconds: last.replicaSeconds + growth.replicaSeconds,
+    heldSeconds: last.heldSeconds + growth.heldSeconds,
+  };
+}
+
 /** Counts from the start of the window, or from the first sample, to the last one; undefined with too little time. */
 export function countWithin(samples: readonly Sample[], windowMs: number): Count | undefined {
   const last = samples.at(-1);
@@ -59,7 +79,8 @@ export function countWithin(samples: readonly Sample[], windowMs: number): Count
     seconds: msToSeconds(spanMs),
     arrived: Math.max(0, last.arrived - first.arrived),
     completed: Math.max(0, last.completed - first.completed),
-    readySeconds: last.readySeconds - first.readySeconds,
+    replicaSeconds: last.replicaSeconds - first.replicaSeconds,
+    heldSeconds: last.heldSeconds - first.heldSeconds,
   };
 }
 

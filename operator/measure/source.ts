@@ -8,8 +8,8 @@ import { firstDeliveryShare, fleetNow, followFleet } from './fleet.ts';
 import type { FleetNow } from './fleet.ts';
 import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
-import { appendSample, countWithin, longWindowMs, shortWindowMs, plannedRate } from './rates.ts';
-import type { Count } from './rates.ts';
+import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
+import type { Count, Growth } from './rates.ts';
 import { known, unknown } from './signals.ts';
 import type { Known, Presence, SourceSignals } from './signals.ts';
 
@@ -20,6 +20,10 @@ export type Circumstances = {
   readonly elapsedMs: number;
   /** Ready replicas; 0 when the workload cannot be seen. */
   readonly ready: number;
+  /** Replicas that were ready all the time since the last pass, and alone at work; 0 when that is not known. */
+  readonly steady: number;
+  /** Replicas that may have worked since the last pass. */
+  readonly working: number;
   readonly prior: Prior;
 };
 
@@ -55,10 +59,10 @@ function readConsumer(
       // How fast the workers are has nothing to do with the consumer.
       const { fleet, throughput, lastWorkMs } = history;
       const fresh = { ...emptySourceHistory, fleet, throughput, lastWorkMs };
-      return { presence, history: noteWork(accept(fresh, reading, 0, 0, 0, 0), now, false) };
+      return { presence, history: noteWork(accept(fresh, reading, noGrowth), now, false) };
     }
     case 'gap':
-      return { presence, history: noteWork(accept(history, reading, 0, 0, 0, 0), now, false) };
+      return { presence, history: noteWork(accept(history, reading, noGrowth), now, false) };
     case 'step':
       return { presence, history: addStep(history, reading, relation.elapsedMs, now, circumstances) };
   }
@@ -69,18 +73,23 @@ function addStep(
   reading: Reading,
   elapsedMs: number,
   now: FleetNow,
-  { ready, prior }: Circumstances,
+  { steady, working, prior }: Circumstances,
 ): SourceHistory {
   const before = history.reading?.facts ?? reading.facts;
   const after = reading.facts;
   const arrived = arrivals(before, after, firstDeliveryShare(history.fleet));
   const completed = arrived + before.pending + before.ackPending - after.pending - after.ackPending;
   const seconds = msToSeconds(elapsedMs);
-  const readySeconds = ready * seconds;
-  const accepted = accept(history, reading, elapsedMs, arrived, completed, readySeconds);
-  const isBacklogged = ready > 0 && before.pending > 0 && after.pending > 0 && !isAckPendingFull(after);
+  const accepted = accept(history, reading, {
+    measuredMs: elapsedMs,
+    arrived,
+    completed,
+    replicaSeconds: working * seconds,
+    heldSeconds: ((before.ackPending + after.ackPending) / 2) * seconds,
+  });
+  const isBacklogged = steady > 0 && before.pending > 0 && after.pending > 0 && !isAckPendingFull(after);
   const shown = isBacklogged
-    ? addBackloggedStep(history.throughput, { completed, readySeconds, ready }, assumedPerSecond(prior))
+    ? addBackloggedStep(history.throughput, { completed, seconds, replicas: steady }, assumedPerSecond(prior))
     : history.throughput;
   const window = countWithin(accepted.samples, shortWindowMs);
   const throughput = window === undefined ? shown : seeCompletions(shown, window, seconds);
@@ -88,23 +97,8 @@ function addStep(
   return noteWork({ ...accepted, throughput }, now, hasMoved);
 }
 
-function accept(
-  history: SourceHistory,
-  reading: Reading,
-  elapsedMs: number,
-  arrived: number,
-  completed: number,
-  readySeconds: number,
-): SourceHistory {
-  const last = history.samples.at(-1);
-  const sample = {
-    atMs: reading.atMs,
-    measuredMs: (last?.measuredMs ?? 0) + elapsedMs,
-    arrived: (last?.arrived ?? 0) + arrived,
-    completed: (last?.completed ?? 0) + completed,
-    readySeconds: (last?.readySeconds ?? 0) + readySeconds,
-  };
-  return { ...history, reading, samples: appendSample(history.samples, sample) };
+function accept(history: SourceHistory, reading: Reading, growth: Growth): SourceHistory {
+  return { ...history, reading, samples: appendSample(history.samples, reading.atMs, growth) };
 }
 
 function noteWork(history: SourceHistory, now: FleetNow, hasMoved: boolean): SourceHistory {

@@ -9,8 +9,8 @@ import type { Random } from './random.ts';
  */
 export type ModelOptions = {
   readonly random: Random;
-  /** Mean of exponentially distributed run times. */
-  readonly serviceMs: number;
+  /** Mean of exponentially distributed run times, if need be by the time of the start. */
+  readonly serviceMs: number | ((atMs: number) => number);
   readonly slots: number;
   readonly startMs: number;
   readonly hasHeartbeats: boolean;
@@ -73,7 +73,7 @@ export class QueueModel {
       const startedMs = Math.max(job.arrivedMs, free.atMs);
       if (startedMs >= endMs) break;
       this.finishUntil(free.replica, startedMs);
-      const takesMs = random.exponential(serviceMs);
+      const takesMs = random.exponential(typeof serviceMs === 'number' ? serviceMs : serviceMs(startedMs));
       free.replica.running.push({ startedMs, endsMs: startedMs + takesMs });
       free.replica.deliveries += 1;
       this.delivered += 1;

@@ -203,13 +203,19 @@ describe('capacity per replica without heartbeats', () => {
     },
     {
       title: 'is not concluded from less work than there was capacity for',
-      scene: { ready: 3, completions: 3 },
+      scene: { ready: 3, completions: 3, ackPending: 3 },
       basis: 'prior',
       jobsPerSecond: 2,
     },
     {
       title: 'is at least what replicas were seen to complete',
-      scene: { ready: 3, completions: 30 },
+      scene: { ready: 3, completions: 30, ackPending: 6 },
+      basis: 'lowerBound',
+      jobsPerSecond: 10,
+    },
+    {
+      title: 'is at least the assumed slots over the time from delivery to ack',
+      scene: { ready: 30, completions: 30, ackPending: 6 },
       basis: 'lowerBound',
       jobsPerSecond: 10,
     },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { appendSample, countWithin, plannedRate } from '../../../../operator/measure/rates.ts';
+import { appendSample, countWithin, noGrowth, plannedRate } from '../../../../operator/measure/rates.ts';
 import type { Sample } from '../../../../operator/measure/rates.ts';
 
 /** Samples with the given spacing; `perSecond` says how many arrive at a time in seconds. */
@@ -10,10 +10,10 @@ function record(
   perSecond: (second: number) => number,
 ): readonly Sample[] {
   let samples: readonly Sample[] = [];
-  let arrived = 0;
   for (let atMs = 0; atMs <= seconds * 1_000; atMs += spacingMs) {
-    arrived += atMs === 0 ? 0 : (perSecond(atMs / 1_000) * spacingMs) / 1_000;
-    samples = appendSample(samples, { atMs, measuredMs: atMs, arrived, completed: 0, readySeconds: 0 });
+    const measuredMs = atMs === 0 ? 0 : spacingMs;
+    const arrived = perSecond(atMs / 1_000) * (measuredMs / 1_000);
+    samples = appendSample(samples, atMs, { ...noGrowth, measuredMs, arrived });
   }
   return samples;
 }
