@@ -92,7 +92,10 @@ describe('the environment', () => {
   });
 
   test('is documented, each setting with its own words', () => {
-    const page = readFileSync(new URL('../../../docs/worker.md', import.meta.url), 'utf8');
+    const page = readFileSync(new URL('../../../docs/worker.md', import.meta.url), 'utf8').replaceAll(
+      / +/g,
+      ' ',
+    );
     for (const [name, schema] of Object.entries(workerEnvironmentSchema.shape)) {
       expect(page).toContain(`| \`${name}\` | ${schema.description ?? 'no description'} |`);
     }
