@@ -8,7 +8,6 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeError } from '#common/errors.ts';
 import type { Bench } from './bench.ts';
 import { decideBench } from './decide.ts';
-import { decideBench } from './decide.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
 import { renderResult } from './table.ts';
