@@ -1,14 +1,14 @@
 /** What one pass concludes about one pool. A hold has a reason too. */
 export type Decision = Hold | Scale;
 
-export type Hold = Conclusion & {
+type Hold = Conclusion & {
   readonly kind: 'hold';
   /** Undefined when the workload could not be seen. */
   readonly from: number | undefined;
   readonly to: number | undefined;
 };
 
-export type Scale = Conclusion & {
+type Scale = Conclusion & {
   readonly kind: 'scale';
   readonly from: number;
   readonly to: number;
@@ -30,7 +30,7 @@ type Conclusion = {
 };
 
 /** Why it scaled, or why it did not. These words are stable: alerts and scripts match on them. */
-export type Reason = ScaleReason | HoldReason | LimitReason;
+type Reason = ScaleReason | HoldReason | LimitReason;
 
 export type ScaleReason =
   | 'ArrivalsGrew'

@@ -18,7 +18,7 @@ export function demandSentence({ demand, spec, isIdle }: Situation, evidence: Ev
 }
 
 /** Two digits where they matter, whole numbers above. */
-export function figure(value: number): string {
+function figure(value: number): string {
   if (value >= 10 || Number.isInteger(value)) return value.toFixed(0);
   return value >= 0.1 ? value.toFixed(1) : value.toPrecision(1);
 }

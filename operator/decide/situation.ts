@@ -31,7 +31,7 @@ export type Situation = {
  * - `lost`: not seen for too long, or never; its figures do not count.
  * - `absent`: the consumer does not exist.
  */
-export type Sighting = 'current' | 'recent' | 'lost' | 'absent';
+type Sighting = 'current' | 'recent' | 'lost' | 'absent';
 
 /** A handful of missed passes: long enough for a leader election, short against any drain objective. */
 const staleAfterMs = 5_000;

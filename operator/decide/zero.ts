@@ -9,8 +9,12 @@ import type { Situation } from './situation.ts';
  */
 export const zero: Rule = (proposal, situation) => {
   if (situation.spec.minReplicas > 0) return proposal;
-  if (situation.current === 0)
-    return isAwake(situation) || proposal.isFallback ? proposal : stay(proposal, situation);
+  if (situation.current === 0 && !proposal.isFallback) {
+    // What is unresolved may be held by a replica that is gone, so that no demand is seen: one replica finds out.
+    return isAwake(situation)
+      ? { ...proposal, replicas: Math.max(1, proposal.replicas) }
+      : stay(proposal, situation);
+  }
   if (proposal.replicas > 0 || situation.isIdle) return proposal;
   return limit(proposal, {
     reason: 'NotIdle',

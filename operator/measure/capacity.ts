@@ -105,7 +105,7 @@ export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atM
     return fromRate(Math.max(shown, throughput.seenPerSecond), slots, atMs, 'throughput');
   }
   const atLeast = leastPerSecond(throughput, slots);
-  const believed = shown ?? assumedPerSecond(prior);
+  const believed = shown ?? slots / msToSeconds(prior.serviceMilliseconds);
   if (atLeast > believed) return fromRate(atLeast, slots, atMs, 'lowerBound');
   if (shown !== undefined) return fromRate(shown, slots, atMs, 'throughput');
   return {

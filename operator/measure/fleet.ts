@@ -36,9 +36,9 @@ export const emptyFleet: Fleet = {
 };
 
 /** What the fleet is doing right now. */
-export type FleetNow = { readonly workers: number; readonly busy: number; readonly buffered: number };
+export type FleetNow = { readonly workers: number; readonly busy: number };
 
-/** What is remembered about jobs fades with busy time, so that idle times forget nothing, but never faster than the jobs end. */
+/** What is known about jobs fades with busy time, so that idle times forget nothing, and no faster than jobs end. */
 const workMemoryMs = 180_000;
 const workMemoryJobs = 30;
 /** The policy's assumption weighs as much as so many measured jobs, and fades like them. */
@@ -85,28 +85,29 @@ export function followFleet(
     addGrowth(sum, before, arrived, slotsPerReplica ?? 1);
   }
   const fading = Math.exp(-elapsedMs / utilizationMemoryMs);
+  const hasWorked = sum.busyMs > 0 || sum.attempts > 0;
   return {
     workers,
     slotsPerReplica,
-    work: rememberWork(fleet.work ?? assumedWork(priorServiceMs), sum, elapsedMs, oldestRunningMs),
+    work: hasWorked
+      ? rememberWork(fleet.work ?? assumedWork(priorServiceMs), sum, elapsedMs, oldestRunningMs)
+      : fleet.work,
     busyMs: fleet.busyMs * fading + sum.busyMs,
     openMs: fleet.openMs * fading + sum.slotMs,
   };
 }
 
 export function fleetNow(heard: readonly Arrived[]): FleetNow {
-  let [busy, buffered] = [0, 0];
-  for (const { heartbeat } of heard) {
-    busy += heartbeat.busy;
-    buffered += heartbeat.buffered;
-  }
-  return { workers: heard.length, busy, buffered };
+  return { workers: heard.length, busy: heard.reduce((sum, { heartbeat }) => sum + heartbeat.busy, 0) };
 }
 
-/** Share of deliveries that were the message's first, 0 to 1; 1 when nobody reported. */
+/**
+ * Share of deliveries that were the message's first, as the workers tell; 1 when nobody reported. Never below a half,
+ * so that a worker's claim cannot make arrivals disappear.
+ */
 export function firstDeliveryShare({ work }: Fleet): number {
   if (work === undefined || work.deliveries < 1) return 1;
-  return Math.min(1, work.firstDeliveries / work.deliveries);
+  return Math.min(1, Math.max(0.5, work.firstDeliveries / work.deliveries));
 }
 
 function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: number): void {

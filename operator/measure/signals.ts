@@ -30,7 +30,7 @@ export type SourceSignals = {
   readonly backlogMessages: Known;
   /** The part of the backlog that waits for a free slot: what more replicas could start at once. */
   readonly queuedMessages: Known;
-  /** Jobs in slots. Without heartbeats the most that the ready replicas could run. */
+  /** Jobs in slots. Without heartbeats the most that the replicas, leaving ones included, could run. */
   readonly runningJobs: Known;
   /** Mean over the short window. */
   readonly arrivalsPerSecond: Known;

@@ -117,7 +117,7 @@ function toSignals(
   presence: Presence,
   history: SourceHistory,
   now: FleetNow,
-  { atMs, ready, prior }: Circumstances,
+  { atMs, ready, working, prior }: Circumstances,
 ): SourceSignals {
   const { reading, samples, lastWorkMs, unresolvedSinceMs } = history;
   const replicaCapacity = capacity(history.fleet, history.throughput, prior, atMs);
@@ -129,7 +129,7 @@ function toSignals(
     count === undefined
       ? unknown('a rate needs two readings of the consumer')
       : known(of(count), reading.atMs);
-  const running = runningJobs(facts, now, ready * replicaCapacity.slots);
+  const running = runningJobs(facts, now, working * replicaCapacity.slots);
   return {
     presence,
     pendingMessages: known(facts.pending, reading.atMs),
@@ -174,9 +174,9 @@ function isAckPendingFull({ ackPending, maxAckPending }: ConsumerFacts): boolean
   return maxAckPending > 0 && ackPending >= 0.95 * maxAckPending;
 }
 
-/** What the workers say, or else as many as the ready replicas could run; more than was delivered cannot run. */
+/** What the workers say, but no more than was delivered, and than the replicas, leaving ones included, have slots. */
 function runningJobs({ ackPending }: ConsumerFacts, { workers, busy }: FleetNow, openSlots: number): number {
-  return Math.min(ackPending, workers > 0 ? busy : openSlots);
+  return Math.min(ackPending, openSlots, workers > 0 ? busy : openSlots);
 }
 
 /**

@@ -49,6 +49,11 @@ describe('zero', () => {
       then: { kind: 'scale', from: 0, to: 1, reason: 'WokeFromZero' },
     },
     {
+      title: 'is left for a message that a worker which is gone still claims to run',
+      given: pool(0, load({ running: 1 })),
+      then: { kind: 'scale', from: 0, to: 1, reason: 'WokeFromZero' },
+    },
+    {
       title: 'is left straight to what the demand asks for, without steps and windows',
       given: pool(0, load({ queued: 1_800 })),
       policy: {

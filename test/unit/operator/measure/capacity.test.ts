@@ -115,6 +115,12 @@ describe('capacity per replica with heartbeats', () => {
     expect(failing).toBeCloseTo(healthy / 2, 0);
   });
 
+  it('takes the reported slots before the first job was measured', () => {
+    const { capacity } = play({ workers: [{ busy: 0 }] });
+    expect(capacity).toMatchObject({ basis: 'prior', slots: 4, jobsPerSecond: 4 });
+    expect(capacity.serviceMs.kind).toBe('unknown');
+  });
+
   it('is retained when no worker is heard any more', () => {
     const atMs = 61_000;
     const last = Array.from({ length: 61 }, (_, second) =>
