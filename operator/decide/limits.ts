@@ -13,7 +13,7 @@ export const stabilization: Rule = (proposal, { current, memory, nowMs, windows 
   return limit(proposal, {
     reason: 'Stabilized',
     replicas,
-    message: `${replicas} ${isDown ? 'were' : 'was all that was'} recommended within the last ${seconds.toFixed(0)} s`,
+    message: `within the last ${seconds.toFixed(0)} s ${isDown ? 'up to' : 'as few as'} ${replicas} seemed right`,
   });
 };
 

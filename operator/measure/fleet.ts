@@ -4,7 +4,7 @@ type Arrived = SourceObservation['heartbeats'][number];
 
 /** What the workers of one source have reported. Totals are recency-weighted sums over the last minutes of work. */
 export type Fleet = {
-  /** Last totals of each process, by worker and start time; another start is another process. */
+  /** The last heartbeat of each worker. */
   readonly workers: ReadonlyMap<string, Arrived>;
   /** Jobs that one replica runs at once, retained while no worker is heard. */
   readonly slotsPerReplica: number | undefined;
@@ -76,12 +76,13 @@ export function followFleet(
   let oldestRunningMs = 0;
   for (const arrived of followed) {
     const { heartbeat } = arrived;
-    const key = `${heartbeat.worker}@${heartbeat.startedAtMs}`;
-    const before = fleet.workers.get(key);
-    const isNewer = before === undefined || heartbeat.sequence > before.heartbeat.sequence;
-    workers.set(key, isNewer ? arrived : before);
+    const before = fleet.workers.get(heartbeat.worker);
+    // Another start is another process, whose totals began anew.
+    const isContinued = before?.heartbeat.startedAtMs === heartbeat.startedAtMs;
+    const isRepeated = isContinued && heartbeat.sequence <= before.heartbeat.sequence;
+    workers.set(heartbeat.worker, isRepeated ? before : arrived);
     oldestRunningMs = Math.max(oldestRunningMs, heartbeat.oldestRunningMs);
-    if (!isNewer || before === undefined) continue;
+    if (!isContinued || isRepeated) continue;
     addGrowth(sum, before, arrived, slotsPerReplica ?? 1);
   }
   const fading = Math.exp(-elapsedMs / utilizationMemoryMs);
@@ -121,8 +122,16 @@ function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: 
     deliveries: totals.deliveries - old.deliveries,
     firstDeliveries: totals.firstDeliveries - old.firstDeliveries,
   };
+  const smallest = Math.min(
+    growth.busyMs,
+    growth.slotMs,
+    growth.succeeded,
+    growth.attempts,
+    growth.deliveries,
+    growth.firstDeliveries,
+  );
   const mostBusyMs = 2 * slotsPerReplica * (now.atMs - before.atMs + 1_000);
-  const isBelievable = Object.values(growth).every((value) => value >= 0) && growth.busyMs <= mostBusyMs;
+  const isBelievable = smallest >= 0 && growth.busyMs <= mostBusyMs;
   if (!isBelievable) return;
   sum.busyMs += growth.busyMs;
   sum.slotMs += Math.min(growth.slotMs, mostBusyMs);
