@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseEnvironment } from '#common/environment.ts';
 import { createLogger, logLevels } from '#common/log.ts';
+import type { Logger } from '#common/log.ts';
 import { compileNatsSettings, natsEnvironmentSchema } from '#common/nats.ts';
 import { msToSeconds, secondsToMs } from '#common/units.ts';
 import { jetStreamNamePattern, workerDefaults } from './options.ts';
@@ -124,7 +125,9 @@ export const workerEnvironmentSchema = z.object({
  *
  * @throws PenstockError `InvalidConfiguration`, naming every variable that does not fit, its value and what would.
  */
-export function readConfig(environment: Environment = process.env): WorkerOptions {
+export function readConfig(
+  environment: Environment = process.env,
+): WorkerOptions & { readonly logger: Logger } {
   const env = parseEnvironment(workerEnvironmentSchema, environment);
   const replica = env.PENSTOCK_REPLICA ?? env.POD_NAME;
   const deadLetterStream = env.PENSTOCK_DEAD_LETTER_STREAM;

@@ -110,7 +110,7 @@ export function compileOptions(options: WorkerOptions): Settings {
     },
     graceMs: requireMs('graceMs', options.graceMs ?? workerDefaults.graceMs),
     http: options.http,
-    replica: options.replica ?? `${hostname()}-${process.pid}`,
+    replica: requireReplica(options.replica ?? `${hostname()}-${process.pid}`),
     logger: options.logger ?? createLogger('worker', 'info'),
   };
   if (settings.deadLetter?.stream === stream) {
@@ -125,6 +125,14 @@ export const jetStreamNamePattern = /^[^\s.*>/\\\p{Cc}]{1,255}$/u;
 function requireName(option: string, value: string): string {
   if (jetStreamNamePattern.test(value)) return value;
   throw invalid(option, value, 'must be a name without blanks, dots, wildcards and slashes');
+}
+
+/** Leaves room for what makes the name of the process unique within the 253 characters of a heartbeat's names. */
+const maxReplicaChars = 200;
+
+function requireReplica(value: string): string {
+  if (value.length >= 1 && value.length <= maxReplicaChars) return value;
+  throw invalid('replica', value, `must have 1 to ${maxReplicaChars} characters`);
 }
 
 function requireCount(option: string, value: number, least: number): number {

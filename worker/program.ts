@@ -1,9 +1,11 @@
 import { PenstockError, describeError } from '#common/errors.ts';
+import type { Logger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { readConfig } from './config.ts';
 import type { Environment } from './config.ts';
 import { loadHandler } from './handle/module.ts';
 import { runWorker } from './run.ts';
+import type { RunningWorker } from './run.ts';
 
 /**
  * The worker program: `penstock worker HANDLER`. Runs until a signal ends it: the first SIGTERM or SIGINT gracefully,
@@ -17,27 +19,54 @@ import { runWorker } from './run.ts';
 export async function runWorkerProgram(handlerPath: string, environment?: Environment): Promise<number> {
   using shutdown = listenForShutdown();
   try {
-    const options = readConfig(environment);
-    const worker = await runWorker(options, await loadHandler(handlerPath));
+    const { logger, ...options } = readConfig(environment);
+    const worker = await runWorker({ ...options, logger }, await loadHandler(handlerPath));
     shutdown.requested.addEventListener('abort', () => worker.stop());
     shutdown.forced.addEventListener('abort', () => worker.stopNow());
     if (shutdown.requested.aborted) worker.stop();
 
-    const onStrayRejection = (reason: unknown): void => {
-      worker.reportStrayRejection();
-      options.logger?.error(
-        { code: 'StrayRejection', error: describeError(reason) },
-        'a handler left a promise rejected',
-      );
-    };
-    process.on('unhandledRejection', onStrayRejection);
+    using stray = watchStrayErrors(worker, logger);
     const summary = await worker.done;
-    process.off('unhandledRejection', onStrayRejection);
-    options.logger?.info(summary, 'worker stopped');
-    return summary.clean ? 0 : 1;
+    logger.info(summary, 'worker stopped');
+    return summary.clean && !stray.isBroken ? 0 : 1;
   } catch (error) {
     const code = error instanceof PenstockError ? error.code : 'UnexpectedError';
     process.stderr.write(`penstock worker: ${code}: ${describeError(error)}\n`);
     return 1;
   }
+}
+
+/**
+ * What handlers leave behind reaches the process. A rejected promise breaks nothing and is counted. An exception that
+ * nobody caught, as from a timer, may have left anything half done: the worker gives its jobs back and ends, so that
+ * the host starts a sound one.
+ */
+function watchStrayErrors(
+  worker: RunningWorker,
+  logger: Logger,
+): Disposable & { readonly isBroken: boolean } {
+  let isBroken = false;
+  const onRejection = (reason: unknown): void => {
+    worker.reportStrayRejection();
+    logger.error(
+      { code: 'StrayRejection', error: describeError(reason) },
+      'a handler left a promise rejected',
+    );
+  };
+  const onException = (error: unknown): void => {
+    isBroken = true;
+    logger.fatal({ code: 'StrayException', err: error }, 'an exception that nobody caught; the worker ends');
+    worker.stop();
+  };
+  process.on('unhandledRejection', onRejection);
+  process.on('uncaughtException', onException);
+  return {
+    get isBroken() {
+      return isBroken;
+    },
+    [Symbol.dispose]() {
+      process.off('unhandledRejection', onRejection);
+      process.off('uncaughtException', onException);
+    },
+  };
 }

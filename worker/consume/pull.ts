@@ -4,6 +4,7 @@ import type { Clock } from '#common/clock.ts';
 import { describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { msToNanos } from '#common/units.ts';
+import { within } from '../lifecycle/sleep.ts';
 import type { Counters } from '../report/counters.ts';
 import { reactTo } from './status.ts';
 import type { Reaction, RecheckReason, RepullReason } from './status.ts';
@@ -13,6 +14,11 @@ import type { Window } from './window.ts';
 const expiresMs = 30_000;
 /** How often the server says that an idle pull is still open; two of them missed, and the pull is given up. */
 const idleHeartbeatMs = 1_000;
+/**
+ * With a backlog, the server serves open pulls in no time. Waiting for that spares messages that it is just sending
+ * when the subscription ends: it would deliver them elsewhere at once, but count a delivery that never happened.
+ */
+const runOutMs = 100;
 /** Enough for a new leader to be ready (measured: 71–80 ms of silence in all), spread over the fleet. */
 const repullDelayMs: Record<RepullReason, { readonly atLeast: number; readonly spread: number }> = {
   LeadershipChanged: { atLeast: 50, spread: 50 },
@@ -51,7 +57,7 @@ export type PullParts = {
  *
  * - resting: nothing is asked for: before the start, while the consumer is looked for, while disconnected.
  * - pulling: every message and every freed slot may lead to the next pull.
- * - ended: the subscription is draining or gone.
+ * - ended: nothing more is asked for; the subscription is running out or gone.
  *
  * Data messages cannot be matched to a pull, so what is outstanding is counted over all of them. Statuses can: each
  * pull replies to a token of its own, which starts with the epoch. An epoch ends when all open pulls are void; what
@@ -67,6 +73,7 @@ export class PullLoop {
   #epoch = 0;
   #pulls = 0;
   #delay: NodeJS.Timeout | undefined;
+  readonly #ranOut = Promise.withResolvers<undefined>();
   #refusals = 0;
   #heard = false;
   #lastHeardMs = 0;
@@ -150,11 +157,13 @@ export class PullLoop {
   }
 
   /**
-   * Ends the loop without stranding a message: unsubscribes, then accepts whatever the server had already sent.
-   * Resolves when the last of them has been handed to `onMessage`; never rejects.
+   * Ends the loop without stranding a message: lets the open pulls run out for a moment, unsubscribes, then accepts
+   * whatever the server had already sent. Resolves when the last of them has been handed to `onMessage`; never rejects.
    */
   async drain(): Promise<void> {
     this.#phase = 'ended';
+    clearTimeout(this.#delay);
+    if (this.#parts.window.outstanding > 0) await within(runOutMs, this.#ranOut.promise);
     this.#void();
     const subscription = this.#subscription;
     this.#subscription = undefined;
@@ -211,7 +220,8 @@ export class PullLoop {
     this.#refusals = 0;
     this.#parts.window.arrived();
     this.#parts.onMessage(message, ackSubject);
-    this.refill();
+    if (this.#phase === 'ended' && this.#parts.window.outstanding === 0) this.#ranOut.resolve(undefined);
+    else this.refill();
   }
 
   #receiveStatus(message: Msg): void {

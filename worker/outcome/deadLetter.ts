@@ -114,7 +114,7 @@ export async function ensureDeadLetterStream(
 }
 
 /** The headers of a dead letter: docs/worker.md lists them. */
-export function deadLetterHeaders(delivery: Delivery, death: Death, stream: string): MsgHdrs {
+function deadLetterHeaders(delivery: Delivery, death: Death, stream: string): MsgHdrs {
   const facts = parseAckSubject(delivery.ackSubject);
   const hdrs = copyHeaders(delivery.message);
   const set = (name: string, value: string | number): void => hdrs.set(name, singleLine(`${value}`));

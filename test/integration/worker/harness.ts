@@ -94,12 +94,6 @@ export class Queue implements AsyncDisposable {
     return info.num_pending === 0 && info.num_ack_pending === 0;
   }
 
-  /** Deliveries beyond the first of each message. */
-  async redeliveries(): Promise<number> {
-    const { delivered } = await this.info();
-    return delivered.consumer_seq - delivered.stream_seq;
-  }
-
   async messages(): Promise<number> {
     return (await this.jsm.streams.info(this.stream)).state.messages;
   }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import { freePort } from '../../tools/serverProcess.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
-import { Queue, spawnProgram, spawnWorker, until } from './harness.ts';
+import { Queue, spawnProgram, spawnWorker, startWorker, until } from './harness.ts';
 
 let server: NatsServer;
 beforeAll(async () => {
@@ -113,6 +113,17 @@ describe('the worker program', () => {
     await until(() => queue.isDone());
     program.child.kill('SIGTERM');
     expect(await program.exit).toEqual({ code: 0, signal: null });
+  });
+
+  test('gives its jobs back and ends when a handler throws where nobody catches', async () => {
+    await using queue = await Queue.create(server.url);
+    await queue.publish(1);
+    await using program = spawnWorker(queue, 'throwsInTimer.ts', { PENSTOCK_GRACE_SECONDS: '0.5' });
+    expect(await program.exit).toEqual({ code: 1, signal: null });
+    expect(program.lines.some((line) => line.includes('StrayException'))).toBe(true);
+    expect(await queue.messages()).toBe(1);
+    await using _ = await startWorker(queue.options(), () => undefined);
+    await until(() => queue.isDone());
   });
 
   test('that a job takes down loses no job', async () => {
