@@ -1,23 +1,24 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
-import { describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import type { Handler } from '../handle/context.ts';
+import { sleep } from '../lifecycle/sleep.ts';
 import type { Settings } from '../options.ts';
 import { Acks } from '../outcome/acks.ts';
 import { DeadLetters } from '../outcome/deadLetter.ts';
 import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
-import { awaitConsumer, readConsumerInfo } from './consumer.ts';
+import { awaitConsumer } from './consumer.ts';
 import type { Consumer } from './consumer.ts';
 import { Leases, sweepPeriodMs } from './lease.ts';
 import { PullLoop } from './pull.ts';
 import { JobRunner } from './runner.ts';
+import { StallWatch } from './stall.ts';
 import { prefetchFor } from './window.ts';
 import type { Window } from './window.ts';
 
-/** Messages wait, slots are free, and nothing has come for so long: the silence is looked into. */
-const suspiciousQuietMs = 30_000;
+/** A server that refuses pulls although its consumer looks fine is not asked faster than this. */
+const recheckPeriodMs = 1_000;
 /** Weight of the latest sweep in the mean service time that sizes the prefetch. */
 const serviceMeanWeight = 0.2;
 const maxDeadLetterMs = 5_000;
@@ -45,12 +46,13 @@ export class Engine {
   readonly #settler: Settler;
   readonly #runner: JobRunner;
   readonly #pull: PullLoop;
+  readonly #stallWatch: StallWatch;
   readonly #ended = new AbortController();
   #consumer: Consumer;
   #timer: NodeJS.Timeout;
   #connected = true;
   #rechecking = false;
-  #investigating = false;
+  #lastRecheckMs = -Infinity;
   #meanServiceMs: number | undefined;
   #served = { count: 0, sumMs: 0 };
   #waiters: { readonly condition: () => boolean; readonly resolve: () => void }[] = [];
@@ -103,6 +105,16 @@ export class Engine {
       log,
       onMessage: (message, ackSubject) => this.#runner.accept(message, ackSubject),
       onRecheck: (reason) => void this.#recheck(reason),
+    });
+    const { stream, consumer } = settings;
+    this.#stallWatch = new StallWatch({
+      connection,
+      stream,
+      consumer,
+      pull: this.#pull,
+      counters,
+      clock,
+      log,
     });
     this.#timer = this.#startSweeping();
   }
@@ -196,7 +208,7 @@ export class Engine {
     this.#settler.sweep();
     this.#measureService();
     if (!blocked) this.#pull.watch(nowMs);
-    if (this.#pull.quietMs(nowMs) > suspiciousQuietMs && !this.#investigating) void this.#investigate();
+    this.#stallWatch.sweep(nowMs);
     this.#onRoom();
   }
 
@@ -231,9 +243,12 @@ export class Engine {
   async #recheck(reason: string): Promise<void> {
     if (this.#rechecking || this.#ended.signal.aborted) return;
     this.#rechecking = true;
-    const { connection, settings, log } = this.#parts;
+    const { connection, settings, clock, log } = this.#parts;
     log.warn({ reason }, 'looking at the consumer again before pulling on');
     try {
+      const dueMs = this.#lastRecheckMs + recheckPeriodMs;
+      if (dueMs > clock.monotonicMs()) await sleep(dueMs - clock.monotonicMs(), this.#ended.signal);
+      this.#lastRecheckMs = clock.monotonicMs();
       const consumer = await awaitConsumer(connection, settings, {
         mustFit: false,
         signal: this.#ended.signal,
@@ -256,32 +271,5 @@ export class Engine {
     this.#consumer = consumer;
     log.info('the consumer is there; pulling');
     this.#pull.start(consumer);
-  }
-
-  /** A server may sit on messages that it should deliver (nats-server#7680): then everything is set up anew. */
-  async #investigate(): Promise<void> {
-    const { connection, settings, counters, clock, log } = this.#parts;
-    this.#investigating = true;
-    try {
-      const {
-        num_pending: pending,
-        num_ack_pending: ackPending,
-        paused,
-        config,
-      } = await readConsumerInfo(connection, settings);
-      const full = config.max_ack_pending > 0 && ackPending >= config.max_ack_pending;
-      if (pending > 0 && !paused && !full && this.#pull.quietMs(clock.monotonicMs()) > suspiciousQuietMs) {
-        counters.stalls += 1;
-        log.warn({ pending }, 'messages wait and none is delivered; subscribing anew');
-        this.#pull.rebuild();
-      } else {
-        this.#pull.excuseQuiet(clock.monotonicMs());
-      }
-    } catch (error) {
-      log.debug({ error: describeError(error) }, 'could not look into the silence');
-      this.#pull.excuseQuiet(clock.monotonicMs());
-    } finally {
-      this.#investigating = false;
-    }
   }
 }
