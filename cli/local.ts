@@ -4,7 +4,7 @@ import { createLogger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { secondsToMs } from '#common/units.ts';
 import type { PassReport } from '../operator/report/passReport.ts';
-import { lookOnce, startLocalOperator } from '../operator/wiring.ts';
+import { lookOnce, startLocalOperator } from '../operator/wiring/local.ts';
 import type { CommandLineConfig } from './config.ts';
 import { PassPrinter } from './passPrinter.ts';
 

@@ -7,6 +7,8 @@ export type Pool = {
   /** namespace/name: unique on one platform. */
   readonly key: string;
   readonly spec: WorkerPoolSpec;
+  /** Replicas that an earlier run of the operator wrote last, where the platform keeps that. */
+  readonly writtenReplicas?: number;
 };
 
 /**

@@ -1,5 +1,6 @@
 import type { Logger } from '#common/log.ts';
 import { toError } from '#common/errors.ts';
+import { sleep } from '#common/sleep.ts';
 import { emptyHistory } from '../measure/measure.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport } from '../report/passReport.ts';
@@ -66,13 +67,14 @@ export class Controller {
   }
 
   async #loop(key: string, stop: AbortSignal): Promise<void> {
-    let state = initialState(this.#parts.clock.monotonicMs());
+    let state: PoolState | undefined;
     let sources = '';
     while (!stop.aborted) {
       const startedAtMs = this.#parts.clock.monotonicMs();
       const pool = this.#parts.platform.pools().find((candidate) => candidate.key === key);
       let waitMs = this.#options.periodMs;
       if (pool !== undefined) {
+        state ??= initialState(startedAtMs, pool.writtenReplicas);
         // Figures of one consumer say nothing about another.
         const now = JSON.stringify(pool.spec.sources);
         if (now !== sources) state = { ...state, history: emptyHistory };
@@ -81,7 +83,7 @@ export class Controller {
         state = result?.state ?? state;
         waitMs = Math.min(waitMs, result?.nextCheckMs ?? waitMs);
       }
-      await pauseUntil(startedAtMs + waitMs - this.#parts.clock.monotonicMs(), stop);
+      await sleep(startedAtMs + waitMs - this.#parts.clock.monotonicMs(), stop);
     }
   }
 
@@ -97,17 +99,4 @@ export class Controller {
       return undefined;
     }
   }
-}
-
-/** Always lets other work run, also when the time is already over. */
-function pauseUntil(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.max(0, ms));
-    stop.addEventListener('abort', end);
-  });
 }

@@ -14,9 +14,10 @@ import type { PassReport } from '../report/passReport.ts';
 /** What one pool remembers from pass to pass. Losing it (a restart) costs time, never correctness. */
 export type PoolState = { readonly history: History; readonly memory: Memory };
 
-export const initialState = (nowMs: number): PoolState => ({
+/** @param written replicas that an earlier run wrote last, if that is known. */
+export const initialState = (nowMs: number, written?: number): PoolState => ({
   history: emptyHistory,
-  memory: initialMemory(nowMs),
+  memory: initialMemory(nowMs, written),
 });
 
 export type Parts = {

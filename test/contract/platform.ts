@@ -31,7 +31,12 @@ export function platformContract(create: () => Promise<PlatformUnderTest>): void
     await using subject = await create();
     const { platform, pool } = subject;
     expect(await platform.scale(pool, { from: 0, to: 3, victims: [] })).toMatchObject({ kind: 'scaled' });
-    const heard = new Set((await names(subject)) ?? []);
+    const heard = new Set(
+      await until('three replicas', async () => {
+        const list = await names(subject);
+        return list?.length === 3 && list;
+      }),
+    );
     const workload = await until('three ready replicas', async () => {
       subject.tick();
       const seen = await platform.workload(pool, heard);
@@ -51,7 +56,8 @@ export function platformContract(create: () => Promise<PlatformUnderTest>): void
       return list?.length === 3 && list;
     });
     const [first, second, third] = before;
-    await platform.scale(pool, { from: 3, to: 1, victims: [first ?? '', third ?? ''] });
+    const change = { from: 3, to: 1, victims: [first ?? '', third ?? ''] };
+    expect(await platform.scale(pool, change)).toMatchObject({ kind: 'scaled' });
     await until('one replica', async () => {
       subject.tick();
       return (await names(subject))?.length === 1;

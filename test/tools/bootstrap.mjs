@@ -1,9 +1,9 @@
 /**
- * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] COMMAND [ARG…]`.
+ * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] COMMAND [ARG…]`.
  *
  * Plain JavaScript on purpose: it is the one file that the machine's own Node (20 or later) runs. It installs
- * the packages when the lock file changed, among them the pinned Node 24; builds the pinned nats-server when
- * asked to; then runs COMMAND with both at hand. Nothing is done, and nothing said, when all is in place.
+ * the packages when the lock file changed, among them the pinned Node 24; builds the pinned servers that are asked
+ * for; then runs COMMAND with all of it at hand. Nothing is done, and nothing said, when all is in place.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,18 +15,21 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
 const oldestNode = [24, 12, 0];
-/** First release with all fixes that the durability promise counts on (docs/reliability.md). */
+/** Older ones could lose streams after process kills and membership changes (nats-server #6888, #7545). */
 const oldestNatsServer = [2, 12, 3];
 
-const [, , ...given] = process.argv;
-const wantsNats = given[0] === '--nats';
-const [command, ...args] = wantsNats ? given.slice(1) : given;
-if (command === undefined) fail('usage: node test/tools/bootstrap.mjs [--nats] COMMAND [ARG…]');
+const given = process.argv.slice(2);
+const servers = new Set();
+while (given[0] === '--nats' || given[0] === '--kubernetes') servers.add(given.shift());
+const [command, ...args] = given;
+if (command === undefined)
+  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] COMMAND [ARG…]');
 
 installPackages();
 const environment = { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') };
 requireNode(environment);
-if (wantsNats) environment.PENSTOCK_NATS_SERVER = natsServer();
+if (servers.has('--nats')) environment.PENSTOCK_NATS_SERVER = natsServer();
+if (servers.has('--kubernetes')) Object.assign(environment, kubernetes());
 run(command, args, environment);
 
 function installPackages() {
@@ -66,28 +69,62 @@ function natsServer() {
   }
   const onPath = versionOf('nats-server', ['--version']);
   if (onPath !== undefined && !isOlder(onPath, oldestNatsServer)) return 'nats-server';
+  return goTool({
+    name: 'nats-server',
+    folder: 'test/tools',
+    package: 'github.com/nats-io/nats-server/v2',
+    takes: 'about a minute',
+  });
+}
 
-  const built = join(root, '.tools', 'bin', 'nats-server');
-  const stamp = join(root, '.tools', 'nats-server.pin');
-  const wanted = fingerprint('test/tools/go.mod', 'test/tools/go.sum');
+/** The control plane that the Kubernetes suite runs on: named by the environment, or built from the pins. */
+function kubernetes() {
+  const etcd = {
+    folder: 'test/tools/etcd',
+    package: 'go.etcd.io/etcd/server/v3',
+    takes: 'one to two minutes',
+  };
+  const component = (name, takes) => ({
+    folder: 'test/tools/kubernetes',
+    package: `k8s.io/kubernetes/cmd/${name}`,
+    // Without it clients would be told that this is v0.0.0-master.
+    flags: ['-trimpath', '-ldflags', '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3'],
+    takes,
+  });
+  const programs = {
+    etcd,
+    'kube-apiserver': component('kube-apiserver', 'five to ten minutes'),
+    'kube-controller-manager': component('kube-controller-manager', 'two minutes'),
+  };
+  return Object.fromEntries(
+    Object.entries(programs).map(([name, tool]) => {
+      const variable = variableOf(name);
+      return [variable, process.env[variable] ?? goTool({ name, ...tool })];
+    }),
+  );
+}
+
+/** Builds a Go program from its pin into an ignored folder, once per pin. */
+function goTool({ name, folder, package: path, flags = [], takes }) {
+  const built = join(root, '.tools', 'bin', name);
+  const stamp = join(root, '.tools', `${name}.pin`);
+  const wanted = fingerprint(`${folder}/go.mod`, `${folder}/go.sum`);
   if (existsSync(built) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return built;
-
-  const go = versionOf('go', ['version']);
-  if (go === undefined) {
+  if (versionOf('go', ['version']) === undefined) {
     fail(
-      'nats-server must be built, and Go is missing: install Go 1.26 or later, or set PENSTOCK_NATS_SERVER.',
+      `${name} must be built, and Go is missing: install Go 1.26 or later, or name one by ${variableOf(name)}.`,
     );
   }
   const startedAt = Date.now();
-  say('building the pinned nats-server (once, about a minute) …');
+  say(`building the pinned ${name} (once, ${takes}) …`);
   mkdirSync(join(root, '.tools', 'bin'), { recursive: true });
-  must('go', ['build', '-o', `${built}.new`, 'github.com/nats-io/nats-server/v2'], {
-    cwd: join(root, 'test', 'tools'),
-    what: 'go build nats-server',
+  must('go', ['build', ...flags, '-o', `${built}.new`, path], {
+    cwd: join(root, folder),
+    what: `go build ${name}`,
   });
   renameSync(`${built}.new`, built);
   writeFileSync(stamp, wanted);
-  say(`nats-server built in ${seconds(startedAt)}`);
+  say(`${name} built in ${seconds(startedAt)}`);
   return built;
 }
 
@@ -100,6 +137,10 @@ function run(file, argv, env) {
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
   });
+}
+
+function variableOf(program) {
+  return `PENSTOCK_${program.toUpperCase().replaceAll('-', '_')}`;
 }
 
 function fingerprint(...files) {

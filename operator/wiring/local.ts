@@ -2,11 +2,11 @@ import type { Clock } from '#common/clock.ts';
 import { serveHttp, text } from '#common/http.ts';
 import type { Logger } from '#common/log.ts';
 import type { NatsSettings } from '#common/nats.ts';
-import { Connections } from './observe/connections.ts';
-import { LocalPlatform } from './platform/local/local.ts';
-import { Controller } from './reconcile/controller.ts';
-import { OperatorMetrics } from './report/metrics.ts';
-import type { PassReport } from './report/passReport.ts';
+import { Connections } from '../observe/connections.ts';
+import { LocalPlatform } from '../platform/local/local.ts';
+import { Controller } from '../reconcile/controller.ts';
+import { OperatorMetrics } from '../report/metrics.ts';
+import type { PassReport } from '../report/passReport.ts';
 
 export type LocalOperatorOptions = {
   readonly files: readonly string[];

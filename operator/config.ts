@@ -1,0 +1,70 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { parseEnvironment } from '#common/environment.ts';
+import { logLevels } from '#common/log.ts';
+import type { LogLevel } from '#common/log.ts';
+import { secondsToMs } from '#common/units.ts';
+
+const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be the name of a namespace');
+
+/** Settings of the operator on Kubernetes. The chart sets them. */
+export const operatorEnvironmentSchema = z.object({
+  PENSTOCK_NAMESPACES: z
+    .string()
+    .default('')
+    .transform((list) =>
+      list
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+    )
+    .pipe(z.array(namespaceName).max(1_000))
+    .describe('Namespaces to look at, separated by commas. Default: all of the cluster.'),
+  PENSTOCK_PERIOD_SECONDS: z.coerce
+    .number()
+    .min(0.1)
+    .max(3_600)
+    .default(1)
+    .describe('Time between two looks at a pool.'),
+  PENSTOCK_HTTP_HOST: z.string().min(1).default('0.0.0.0').describe('Address of /metrics and the probes.'),
+  PENSTOCK_HTTP_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(8_080)
+    .describe('Their port; 0 takes a free one.'),
+  PENSTOCK_LEASE_NAMESPACE: namespaceName
+    .optional()
+    .describe('Namespace of the lease. Default: POD_NAMESPACE, then default.'),
+  PENSTOCK_LEASE_NAME: z.string().min(1).max(253).default('penstock-operator').describe('Name of the lease.'),
+  PENSTOCK_LOG_LEVEL: z.enum(logLevels).default('info').describe('Logs on stdout, JSON lines.'),
+  POD_NAME: z.string().min(1).max(253).optional().describe('Name of this pod. Default: the host name.'),
+  POD_NAMESPACE: namespaceName.optional().describe('Namespace of this pod.'),
+});
+
+export type OperatorConfig = {
+  /** Empty means all. */
+  readonly namespaces: readonly string[];
+  readonly periodMs: number;
+  readonly http: { readonly host: string; readonly port: number };
+  readonly lease: { readonly namespace: string; readonly name: string };
+  readonly logLevel: LogLevel;
+  readonly instance: string;
+};
+
+/** @throws PenstockError `InvalidConfiguration` */
+export function readConfig(): OperatorConfig {
+  const parsed = parseEnvironment(operatorEnvironmentSchema, process.env);
+  return {
+    namespaces: parsed.PENSTOCK_NAMESPACES,
+    periodMs: secondsToMs(parsed.PENSTOCK_PERIOD_SECONDS),
+    http: { host: parsed.PENSTOCK_HTTP_HOST, port: parsed.PENSTOCK_HTTP_PORT },
+    lease: {
+      namespace: parsed.PENSTOCK_LEASE_NAMESPACE ?? parsed.POD_NAMESPACE ?? 'default',
+      name: parsed.PENSTOCK_LEASE_NAME,
+    },
+    logLevel: parsed.PENSTOCK_LOG_LEVEL,
+    instance: parsed.POD_NAME ?? hostname(),
+  };
+}

@@ -1,0 +1,153 @@
+import type { Clock } from '#common/clock.ts';
+import { PenstockError, describeError } from '#common/errors.ts';
+import type { NatsSettings } from '#common/nats.ts';
+import type { Source } from '#crds/worker-pool.ts';
+import type { Seen, WorkloadFacts } from '../../observe/observation.ts';
+import type { Platform, Pool, ScaleChange, ScaleOutcome } from '../platform.ts';
+import type { Api } from './api.ts';
+import { isNotFound } from './apiError.ts';
+import type { Collections } from './collections.ts';
+import { toReplica } from './pods.ts';
+import type { Pod } from './pods.ts';
+import { targetKey } from './resources.ts';
+import type { PoolResource } from './resources.ts';
+import { ScaleTargets } from './scaleTargets.ts';
+import type { Scale } from './scaleTargets.ts';
+import { matches, parseSelector } from './selector.ts';
+import { markVictims } from './victims.ts';
+
+/** A pool that is not worked on, and what would change that. */
+export type Refusal = {
+  readonly pool: PoolResource;
+  readonly reason: 'Invalid' | 'TargetConflict';
+  readonly message: string;
+};
+
+export type KubernetesParts = {
+  readonly api: Api;
+  readonly collections: Collections;
+  readonly clock: Clock;
+  /** Asked right before each write: an operator that has lost its lease must not write. */
+  readonly mayWrite: () => boolean;
+};
+
+/** A target whose status changes faster than we can write is left for the next pass. */
+const mostTries = 5;
+
+/** Pools, connections and pods from watches; replicas through `/scale`. */
+export class KubernetesPlatform implements Platform {
+  readonly #parts: KubernetesParts;
+  readonly #targets: ScaleTargets;
+
+  constructor(parts: KubernetesParts) {
+    this.#parts = parts;
+    this.#targets = new ScaleTargets(parts.api, parts.clock);
+  }
+
+  pools(): readonly Pool[] {
+    return this.#sort().accepted;
+  }
+
+  /** Pools that stand in the way of others, or of themselves. */
+  refusals(): readonly Refusal[] {
+    return this.#sort().refused;
+  }
+
+  resource(pool: Pool): PoolResource | undefined {
+    return this.#parts.collections.pools.get(pool.key);
+  }
+
+  connection(pool: Pool, source: Source): NatsSettings | Error {
+    const key = `${namespaceOf(pool)}/${source.connection}`;
+    const found = this.#parts.collections.connections.get(key);
+    if (found === undefined)
+      return new PenstockError('ConnectionMissing', `there is no NatsConnection "${key}"`);
+    return { servers: found.servers, inboxPrefix: '_INBOX' };
+  }
+
+  async workload(pool: Pool): Promise<Seen<WorkloadFacts>> {
+    const { clock } = this.#parts;
+    try {
+      const scale = await this.#targets.read(namespaceOf(pool), pool.spec.scaleTargetRef);
+      const replicas = this.#podsOf(pool, scale).map((pod) => toReplica(pod, clock.wallMs()));
+      return { kind: 'seen', atMs: clock.monotonicMs(), value: { desired: scale.replicas, replicas } };
+    } catch (error) {
+      return { kind: isNotFound(error) ? 'absent' : 'unseen', message: describeError(error) };
+    }
+  }
+
+  async scale(pool: Pool, { from, to, victims }: ScaleChange): Promise<ScaleOutcome> {
+    const namespace = namespaceOf(pool);
+    const ref = pool.spec.scaleTargetRef;
+    if (!this.#parts.mayWrite()) return { kind: 'failed', message: 'another operator holds the lease' };
+    try {
+      let scale = await this.#targets.read(namespace, ref);
+      // Only just before they go: marks that stand for long would mislead others.
+      if (scale.replicas === from) {
+        await markVictims(this.#parts.api, this.#podsOf(pool, scale), new Set(victims));
+      }
+      // The version of the target changes with its status too, so a conflict may have nothing to do with the replicas.
+      for (let tries = 0; scale.replicas === from && tries < mostTries; tries += 1) {
+        if (!this.#parts.mayWrite())
+          return { kind: 'failed', message: 'the lease was lost before the write' };
+        if (await this.#targets.write(namespace, ref, scale, to))
+          return { kind: 'scaled', message: `${from} → ${to}` };
+        scale = await this.#targets.read(namespace, ref);
+      }
+      const message =
+        scale.replicas === from
+          ? `the target changed ${mostTries} times while it was written`
+          : `replicas were ${from} when this was decided and are ${scale.replicas} now`;
+      return { kind: 'conflict', message };
+    } catch (error) {
+      return { kind: 'failed', message: describeError(error) };
+    }
+  }
+
+  #podsOf(pool: Pool, { selector }: Scale): Pod[] {
+    const namespace = namespaceOf(pool);
+    const parsed = parseSelector(selector);
+    // Without a selector every pod of the namespace would be taken for a replica.
+    if (parsed.length === 0) return [];
+    const pods: Pod[] = [];
+    for (const pod of this.#parts.collections.pods.values()) {
+      if (pod.namespace === namespace && matches(parsed, pod.labels)) pods.push(pod);
+    }
+    return pods;
+  }
+
+  /** The older of two pools on one target wins, and another autoscaler always does. */
+  #sort(): { accepted: Pool[]; refused: Refusal[] } {
+    const { pools, autoscalers } = this.#parts.collections;
+    const owners = new Map(
+      [...autoscalers.values()].map(({ target, name }) => [target, `HorizontalPodAutoscaler ${name}`]),
+    );
+    const accepted: Pool[] = [];
+    const refused: Refusal[] = [];
+    const byAge = [...pools.values()].sort((a, b) => a.createdMs - b.createdMs || (a.uid < b.uid ? -1 : 1));
+    for (const pool of byAge) {
+      if ('problem' in pool.policy) {
+        refused.push({ pool, reason: 'Invalid', message: pool.policy.problem });
+        continue;
+      }
+      const { spec } = pool.policy;
+      const target = targetKey(pool.namespace, spec.scaleTargetRef.kind, spec.scaleTargetRef.name);
+      const owner = owners.get(target);
+      if (owner !== undefined) {
+        const message = `${spec.scaleTargetRef.kind} ${spec.scaleTargetRef.name} is scaled by ${owner}; remove one of them`;
+        refused.push({ pool, reason: 'TargetConflict', message });
+        continue;
+      }
+      owners.set(target, `WorkerPool ${pool.name}`);
+      const { writtenReplicas } = pool;
+      accepted.push({
+        key: `${pool.namespace}/${pool.name}`,
+        spec,
+        ...(writtenReplicas === undefined ? {} : { writtenReplicas }),
+      });
+    }
+    return { accepted, refused };
+  }
+}
+
+const namespaceOf = (pool: Pool): string => pool.key.slice(0, pool.key.indexOf('/'));

@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import type { Clock } from '#common/clock.ts';
+import { describeError } from '#common/errors.ts';
+import type { Logger } from '#common/log.ts';
+import { sleep } from '#common/sleep.ts';
+import type { Api } from './api.ts';
+import { ApiError, isExpired } from './apiError.ts';
+import { watchEvents } from './watchStream.ts';
+
+/** What every object has. */
+export const metadataSchema = z.looseObject({
+  name: z.string(),
+  namespace: z.string().default(''),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  generation: z.number().optional(),
+  creationTimestamp: z.string().optional(),
+  deletionTimestamp: z.string().optional(),
+  labels: z.record(z.string(), z.string()).default({}),
+  annotations: z.record(z.string(), z.string()).default({}),
+});
+export type Metadata = z.output<typeof metadataSchema>;
+
+export type CacheOptions<T> = {
+  /** Of the collection, e.g. `/api/v1/pods`. */
+  readonly path: string;
+  /** Keeps what is needed of an object; undefined leaves it out. A throw counts as an object that cannot be read. */
+  readonly read: (object: unknown, metadata: Metadata) => T | undefined;
+};
+
+type Entry<T> = { readonly uid: string; readonly item: T };
+
+const pageSize = '500';
+/** The server ends a watch in this time, so a connection that died unnoticed is given up soon after. */
+const watchSeconds = { atLeast: 60, spread: 30 };
+const deadAfterMs = 15_000;
+const relistAfterMs = 600_000;
+const retryMs = { first: 800, longest: 30_000 };
+const timeoutMs = 30_000;
+
+const listSchema = z.object({
+  metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
+  items: z.array(z.unknown()).nullable(),
+});
+const objectSchema = z.looseObject({ metadata: metadataSchema });
+const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
+
+/**
+ * A collection of the API server as it is now: listed, then watched, listed again when the watch cannot go on, and
+ * every ten minutes whatever the watch says. It never ends by itself; what goes wrong is logged, counted, and tried
+ * again with growing, jittered pauses.
+ */
+export class ResourceCache<T> {
+  readonly #api: Api;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #options: CacheOptions<T>;
+  readonly #random: () => number;
+  #entries = new Map<string, Entry<T>>();
+  #resourceVersion: string | undefined;
+  #listedMs = 0;
+  #heardMs: number | undefined;
+  #lastError: string | undefined;
+  readonly #synced = Promise.withResolvers<undefined>();
+
+  constructor(
+    api: Api,
+    options: CacheOptions<T>,
+    tools: { clock: Clock; log: Logger; random: () => number },
+  ) {
+    this.#api = api;
+    this.#options = options;
+    this.#clock = tools.clock;
+    this.#random = tools.random;
+    this.#log = tools.log.child({ watch: options.path });
+  }
+
+  /** By namespace/name. Empty until the first list. */
+  get(key: string): T | undefined {
+    return this.#entries.get(key)?.item;
+  }
+
+  *values(): Generator<T> {
+    for (const { item } of this.#entries.values()) yield item;
+  }
+
+  /** Resolves after the first list. */
+  get synced(): Promise<undefined> {
+    return this.#synced.promise;
+  }
+
+  /** Time since the server last said anything about it, milliseconds; undefined before the first list. */
+  get ageMs(): number | undefined {
+    return this.#heardMs === undefined ? undefined : this.#clock.monotonicMs() - this.#heardMs;
+  }
+
+  /** Why it is not current; undefined while it is. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** Runs until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    let pauseMs = retryMs.first;
+    while (!signal.aborted) {
+      const startedMs = this.#clock.monotonicMs();
+      try {
+        const isDue = startedMs - this.#listedMs > relistAfterMs;
+        if (this.#resourceVersion === undefined || isDue) await this.#list();
+        await this.#watch(signal);
+        this.#lastError = undefined;
+        pauseMs = retryMs.first;
+      } catch (error) {
+        if (isExpired(error) || isUnreadable(error)) this.#resourceVersion = undefined;
+        this.#lastError = describeError(error);
+        this.#log.warn({ error: this.#lastError }, 'watch interrupted');
+        if (!isExpired(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
+      }
+      // A server that ends every watch at once must not be asked at once again either.
+      const lastedMs = this.#clock.monotonicMs() - startedMs;
+      await sleep(pauseMs * (0.5 + this.#random()) - lastedMs, signal);
+    }
+  }
+
+  async #list(): Promise<void> {
+    const entries = new Map<string, Entry<T>>();
+    let next: string | undefined;
+    let version: string;
+    do {
+      const query = { limit: pageSize, ...(next === undefined ? {} : { continue: next }) };
+      const answer = await this.#api.call('GET', this.#options.path, { query, timeoutMs });
+      const list = listSchema.parse(answer);
+      for (const object of list.items ?? []) this.#store(entries, object);
+      version = list.metadata.resourceVersion;
+      next = list.metadata.continue === '' ? undefined : list.metadata.continue;
+    } while (next !== undefined);
+    this.#entries = entries;
+    this.#resourceVersion = version;
+    this.#listedMs = this.#clock.monotonicMs();
+    this.#heard();
+    this.#synced.resolve(undefined);
+  }
+
+  async #watch(stop: AbortSignal): Promise<void> {
+    const seconds = Math.round(watchSeconds.atLeast + this.#random() * watchSeconds.spread);
+    const dead = AbortSignal.timeout(seconds * 1_000 + deadAfterMs);
+    const query = {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: `${seconds}`,
+      resourceVersion: this.#resourceVersion ?? '',
+    };
+    const { path } = this.#options;
+    const body = await this.#api.stream(path, query, AbortSignal.any([stop, dead]));
+    this.#heard();
+    for await (const { type, object } of watchEvents(body, path)) {
+      this.#heard();
+      this.#resourceVersion = bookmarkSchema.parse(object).metadata.resourceVersion;
+      if (type === 'BOOKMARK') continue;
+      if (type === 'DELETED') this.#entries.delete(keyOf(objectSchema.parse(object).metadata));
+      else this.#store(this.#entries, object);
+    }
+  }
+
+  #store(entries: Map<string, Entry<T>>, object: unknown): void {
+    const parsed = objectSchema.safeParse(object);
+    if (!parsed.success) return;
+    const { metadata } = parsed.data;
+    const key = keyOf(metadata);
+    try {
+      const item = this.#options.read(object, metadata);
+      if (item === undefined) entries.delete(key);
+      else entries.set(key, { uid: metadata.uid, item });
+    } catch (error) {
+      entries.delete(key);
+      this.#log.warn({ key, error: describeError(error) }, 'object cannot be read; left out');
+    }
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#clock.monotonicMs();
+  }
+}
+
+export const keyOf = ({ namespace, name }: Pick<Metadata, 'namespace' | 'name'>): string =>
+  `${namespace}/${name}`;
+
+/** A list or an event of a shape that we do not know: only a new list can help. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof z.ZodError || (error instanceof ApiError && error.reason === 'Unreadable');
+}

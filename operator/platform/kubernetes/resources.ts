@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { natsConnectionSchema } from '#crds/nats-connection.ts';
+import { conditionSchema } from '#crds/worker-pool-status.ts';
+import type { Condition } from '#crds/worker-pool-status.ts';
+import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
+import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import type { Metadata } from './resourceCache.ts';
+
+/** A WorkerPool as it is stored, which may be older than the schema: then it has a problem instead of a policy. */
+export type PoolResource = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly createdMs: number;
+  readonly policy: { readonly spec: WorkerPoolSpec } | { readonly problem: string };
+  /** From the status: replicas that were asked for last. A hint; anybody may have written it. */
+  readonly writtenReplicas: number | undefined;
+  readonly conditions: readonly Condition[];
+};
+
+const poolSchema = z.object({
+  spec: z.unknown(),
+  status: z
+    .object({
+      desiredReplicas: z.number().int().min(0).optional().catch(undefined),
+      conditions: z.array(conditionSchema).catch([]),
+    })
+    .catch({ conditions: [] }),
+});
+
+export function readPool(object: unknown, metadata: Metadata): PoolResource {
+  const { spec, status } = poolSchema.parse(object);
+  const parsed = workerPoolSpecSchema.safeParse(spec);
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    generation: metadata.generation ?? 0,
+    createdMs: Date.parse(metadata.creationTimestamp ?? ''),
+    policy: parsed.success ? { spec: parsed.data } : { problem: describeIssues(parsed.error) },
+    writtenReplicas: status.desiredReplicas,
+    conditions: status.conditions,
+  };
+}
+
+export type ConnectionResource = { readonly servers: readonly string[] };
+
+export function readConnection(object: unknown): ConnectionResource {
+  const { spec } = z.object({ spec: natsConnectionSchema.shape.spec }).parse(object);
+  return { servers: spec.servers };
+}
+
+/** Another autoscaler: what it scales. */
+export type AutoscalerResource = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly target: string;
+};
+
+const autoscalerSchema = z.object({
+  spec: z.object({ scaleTargetRef: z.object({ kind: z.string(), name: z.string() }) }),
+});
+
+export function readAutoscaler(object: unknown, { namespace, name }: Metadata): AutoscalerResource {
+  const { kind, name: target } = autoscalerSchema.parse(object).spec.scaleTargetRef;
+  return { namespace, name, target: targetKey(namespace, kind, target) };
+}
+
+export const targetKey = (namespace: string, kind: string, name: string): string =>
+  `${namespace} ${kind} ${name}`;
+
+function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 3)
+    .map(({ path, message }) => `spec.${path.join('.')}: ${message}`)
+    .join('; ');
+}

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Clock } from '#common/clock.ts';
+import { PenstockError } from '#common/errors.ts';
+import { serveHttp, text } from '#common/http.ts';
+import type { Logger } from '#common/log.ts';
+import type { OperatorConfig } from '../config.ts';
+import { Connections } from '../observe/connections.ts';
+import { Api } from '../platform/kubernetes/api.ts';
+import { createCollections } from '../platform/kubernetes/collections.ts';
+import type { Collections } from '../platform/kubernetes/collections.ts';
+import { Elector } from '../platform/kubernetes/elector.ts';
+import { EventRecorder, eventsOf } from '../platform/kubernetes/events.ts';
+import { KubernetesPlatform } from '../platform/kubernetes/kubernetes.ts';
+import { statusOf, statusOfRefusal } from '../platform/kubernetes/status.ts';
+import { StatusWriter } from '../platform/kubernetes/statusWriter.ts';
+import { Transport } from '../platform/kubernetes/transport.ts';
+import { Controller } from '../reconcile/controller.ts';
+import { OperatorMetrics } from '../report/metrics.ts';
+import type { PassReport } from '../report/passReport.ts';
+
+/** Watches that have been silent for so long are broken: the server ends each of them within 90 s. */
+const watchDeadMs = 300_000;
+const shutdownRenewMs = 20_000;
+
+/**
+ * The operator on Kubernetes: runs until the signal, or until it has lost its lease.
+ *
+ * 1. watch pools, connections, pods and other autoscalers, leading or not;
+ * 2. wait for the lease and for the first lists;
+ * 3. look at each pool once a period, write replicas, statuses and events;
+ * 4. at the end let the passes finish, then release the lease.
+ *
+ * @throws PenstockError `LeaseLost`, `PortInUse`.
+ */
+export async function runKubernetesOperator(
+  config: OperatorConfig,
+  kubeConfig: KubeConfig,
+  stop: AbortSignal,
+  { clock, log, random }: { clock: Clock; log: Logger; random: () => number },
+): Promise<void> {
+  await using transport = new Transport(kubeConfig);
+  // Renewals of the lease must not wait behind anything.
+  await using leaseTransport = new Transport(kubeConfig);
+  await using connections = new Connections(clock, log);
+  const api = new Api(transport);
+  const elector = new Elector(
+    new Api(leaseTransport),
+    { ...config.lease, identity: `${config.instance}_${randomUUID()}` },
+    { clock, log, random },
+  );
+  const collections = createCollections(api, config.namespaces, { clock, log, random });
+  const platform = new KubernetesPlatform({ api, collections, clock, mayWrite: () => elector.isLeading() });
+  const metrics = new OperatorMetrics();
+  const statuses = new StatusWriter(api, clock, log);
+  const events = new EventRecorder(api, config.instance, clock, log);
+  const controller = new Controller(
+    { platform, connections, clock, mayAct: true },
+    {
+      periodMs: config.periodMs,
+      onReport: (report, passMs) => {
+        metrics.observe(report, passMs);
+        publish(report);
+      },
+      onPassError: (pool) => metrics.passFailed(pool),
+    },
+    log,
+  );
+  function publish(report: PassReport): void {
+    const pool = collections.pools.get(report.pool);
+    if (pool === undefined || !elector.isLeading()) return;
+    const before = statuses.conditions(pool);
+    for (const event of eventsOf(report, before)) events.record(pool, event);
+    void statuses.offer(pool, statusOf(report, pool, before));
+  }
+  function publishRefusals(): void {
+    const time = new Date(clock.wallMs()).toISOString();
+    for (const refusal of platform.refusals()) {
+      void statuses.offer(refusal.pool, statusOfRefusal(refusal, statuses.conditions(refusal.pool), time));
+    }
+  }
+
+  await using _http = await serveHttp(config.http.host, config.http.port, {
+    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
+    '/healthz': () => health(collections),
+    '/readyz': () =>
+      watchAgeMs(collections) === undefined ? text(503, 'waiting for the first lists\n') : text(200, 'ok\n'),
+  });
+
+  const watching = new AbortController();
+  const watches = Promise.all(
+    Object.values(collections).map((collection) => collection.run(watching.signal)),
+  );
+  try {
+    if (!(await elector.acquire(stop))) return;
+    const renewing = new AbortController();
+    const renewals = elector.keep(renewing.signal);
+    try {
+      await untilEither(Promise.all(Object.values(collections).map((c) => c.synced())), stop, elector.lost);
+      const timer = setInterval(() => {
+        controller.sync();
+        publishRefusals();
+        const keys = new Set(
+          [...collections.pools.values()].map(({ namespace, name }) => `${namespace}/${name}`),
+        );
+        metrics.keepOnly([...keys]);
+        statuses.keepOnly(keys);
+        connections
+          .closeUnused()
+          .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));
+      }, config.periodMs);
+      await untilEither(new Promise(() => undefined), stop, elector.lost);
+      clearInterval(timer);
+      await untilEither(controller.stop(), AbortSignal.timeout(shutdownRenewMs), elector.lost);
+    } finally {
+      renewing.abort();
+      await renewals;
+    }
+    if (elector.lost.aborted) {
+      throw new PenstockError(
+        'LeaseLost',
+        'the lease could not be renewed; ending, so that a fresh start can lead',
+        {
+          retryable: true,
+        },
+      );
+    }
+    await elector.release();
+  } finally {
+    watching.abort();
+    await watches;
+  }
+}
+
+function watchAgeMs(collections: Collections): number | undefined {
+  const ages = Object.values(collections).map((collection) => collection.ageMs());
+  return ages.includes(undefined) ? undefined : Math.max(...ages.map((age) => age ?? 0));
+}
+
+function health(collections: Collections): ReturnType<typeof text> {
+  const ageMs = watchAgeMs(collections);
+  if (ageMs === undefined || ageMs < watchDeadMs) return text(200, 'ok\n');
+  return text(500, `a watch has been silent for ${Math.round(ageMs / 1_000)} s\n`);
+}
+
+/** Resolves with the promise, or as soon as one of the signals is aborted. */
+async function untilEither(promise: Promise<unknown>, ...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return;
+  const aborted = Promise.withResolvers<undefined>();
+  const onAbort = (): void => aborted.resolve(undefined);
+  any.addEventListener('abort', onAbort);
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    any.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,148 @@
+import { KubeConfig } from '@kubernetes/client-node';
+import { systemClock } from '#common/clock.ts';
+import { createLogger } from '#common/log.ts';
+import { definitions } from '#crds/definitions.ts';
+import { Api } from '../../operator/platform/kubernetes/api.ts';
+import { createCollections } from '../../operator/platform/kubernetes/collections.ts';
+import type { Collections } from '../../operator/platform/kubernetes/collections.ts';
+import { KubernetesPlatform } from '../../operator/platform/kubernetes/kubernetes.ts';
+import { Transport } from '../../operator/platform/kubernetes/transport.ts';
+import { kubeconfig } from '../tools/apiServer.ts';
+import type { ApiServer } from '../tools/apiServer.ts';
+import { until } from './until.ts';
+
+export const tools = { clock: systemClock, log: createLogger('test', 'silent'), random: Math.random };
+
+export const merge = 'application/merge-patch+json';
+
+export async function installCrds(api: ApiServer): Promise<void> {
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  for (const definition of definitions()) {
+    await must(api, 'POST', path, definition);
+    await until(`${definition.metadata.name} to be served`, async () => {
+      const { body } = await api.ask('GET', `${path}/${definition.metadata.name}`);
+      const conditions = (body as { status?: { conditions?: { type: string; status: string }[] } }).status
+        ?.conditions;
+      return conditions?.some(({ type, status }) => type === 'Established' && status === 'True');
+    });
+  }
+}
+
+/** One request that must succeed; the answer's body. */
+export async function must(
+  api: ApiServer,
+  method: string,
+  path: string,
+  body?: unknown,
+  contentType?: string,
+): Promise<unknown> {
+  const answer = await api.ask(method, path, body, contentType);
+  if (answer.status >= 300)
+    throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  return answer.body;
+}
+
+let namespaces = 0;
+
+/** A namespace of its own for a test, as nothing here deletes namespaces. */
+export async function createNamespace(api: ApiServer): Promise<string> {
+  namespaces += 1;
+  const name = `test-${process.pid}-${namespaces}`;
+  await must(api, 'POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  return name;
+}
+
+export async function createDeployment(
+  api: ApiServer,
+  namespace: string,
+  name: string,
+  replicas = 0,
+): Promise<void> {
+  const labels = { app: name };
+  await must(api, 'POST', `/apis/apps/v1/namespaces/${namespace}/deployments`, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'worker', image: 'worker:test' }] } },
+    },
+  });
+}
+
+export async function createPool(
+  api: ApiServer,
+  namespace: string,
+  name: string,
+  spec: Record<string, unknown> = {},
+): Promise<void> {
+  await must(api, 'POST', `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/workerpools`, {
+    apiVersion: 'penstock.dev/v1alpha1',
+    kind: 'WorkerPool',
+    metadata: { name },
+    spec: {
+      scaleTargetRef: { name },
+      sources: [{ connection: 'nats', stream: 'JOBS', consumer: name }],
+      maxReplicas: 9,
+      ...spec,
+    },
+  });
+}
+
+export async function createConnection(api: ApiServer, namespace: string, url: string): Promise<void> {
+  await must(api, 'POST', `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/natsconnections`, {
+    apiVersion: 'penstock.dev/v1alpha1',
+    kind: 'NatsConnection',
+    metadata: { name: 'nats' },
+    spec: { servers: [url] },
+  });
+}
+
+type PodList = {
+  items: { metadata: { name: string }; status: { conditions?: { type: string; status: string }[] } }[];
+};
+
+/** Does what scheduler and kubelet would do: every pod that was not yet is running and ready. */
+export async function makePodsReady(api: ApiServer, namespace: string): Promise<void> {
+  const { items } = (await must(api, 'GET', `/api/v1/namespaces/${namespace}/pods`)) as PodList;
+  const waiting = items.filter(
+    ({ status }) => !status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'),
+  );
+  const lastTransitionTime = new Date().toISOString();
+  const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True', lastTransitionTime }] };
+  for (const { metadata } of waiting) {
+    // It may be gone already.
+    await api.ask('PATCH', `/api/v1/namespaces/${namespace}/pods/${metadata.name}/status`, { status }, merge);
+  }
+}
+
+export async function clientConfig(api: ApiServer, token = api.tokens.admin): Promise<KubeConfig> {
+  const config = new KubeConfig();
+  config.loadFromString(kubeconfig(api.url, await api.certificate(), token));
+  return config;
+}
+
+export type KubernetesRig = AsyncDisposable & {
+  readonly platform: KubernetesPlatform;
+  readonly collections: Collections;
+};
+
+/** The platform as the operator uses it, looking at one namespace. */
+export async function kubernetesRig(api: ApiServer, namespace: string): Promise<KubernetesRig> {
+  const transport = new Transport(await clientConfig(api));
+  const client = new Api(transport);
+  const collections = createCollections(client, [namespace], tools);
+  const stop = new AbortController();
+  const running = Promise.all(Object.values(collections).map((collection) => collection.run(stop.signal)));
+  await Promise.all(Object.values(collections).map((collection) => collection.synced()));
+  return {
+    platform: new KubernetesPlatform({ api: client, collections, clock: systemClock, mayWrite: () => true }),
+    collections,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+      await transport[Symbol.asyncDispose]();
+    },
+  };
+}
