@@ -41,23 +41,30 @@ export function parseAckSubject(subject: string): AckFacts | undefined {
 }
 
 /**
- * Only the number of deliveries, without an allocation: the one figure that every message needs.
- *
- * @returns 0 when the subject is no ack subject.
+ * Reads only the number of deliveries, the one figure that every message needs, without an allocation. The ack
+ * subjects of one consumer begin alike, so the place of the number is looked for once.
  */
-export function readDeliveries(subject: string): number {
-  if (!subject.startsWith('$JS.ACK.')) return 0;
-  let dots = 0;
-  let v1Start = 0;
-  let v2Start = 0;
-  for (let index = 0; index < subject.length; index += 1) {
-    if (subject.charCodeAt(index) !== dot) continue;
-    dots += 1;
-    if (dots === 4) v1Start = index + 1;
-    else if (dots === 6) v2Start = index + 1;
+export class DeliveriesReader {
+  #prefix: string | undefined;
+
+  /** @returns 0 when the subject is no ack subject. */
+  read(subject: string): number {
+    if (this.#prefix === undefined || !subject.startsWith(this.#prefix)) {
+      const start = findDeliveries(subject);
+      if (start === 0) return 0;
+      this.#prefix = subject.slice(0, start);
+    }
+    return readDigits(subject, this.#prefix.length);
   }
-  if (dots === v1Tokens - 1) return readDigits(subject, v1Start);
-  return dots >= v2MinTokens - 1 ? readDigits(subject, v2Start) : 0;
+}
+
+/** Where the number of deliveries starts; 0 when the subject is no ack subject. */
+function findDeliveries(subject: string): number {
+  if (!subject.startsWith('$JS.ACK.')) return 0;
+  const tokens = subject.split('.');
+  if (tokens.length !== v1Tokens && tokens.length < v2MinTokens) return 0;
+  const before = tokens.slice(0, tokens.length === v1Tokens ? 4 : 6);
+  return before.join('.').length + 1;
 }
 
 function readDigits(text: string, start: number): number {

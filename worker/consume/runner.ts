@@ -7,7 +7,7 @@ import type { Acks } from '../outcome/acks.ts';
 import type { Settler } from '../outcome/settle.ts';
 import { isWornOut } from '../outcome/verdict.ts';
 import type { Counters } from '../report/counters.ts';
-import { readDeliveries } from './ackSubject.ts';
+import { DeliveriesReader } from './ackSubject.ts';
 import { Delivery, DeliveredJob } from './job.ts';
 import type { Leases } from './lease.ts';
 import { Slot } from './slot.ts';
@@ -39,6 +39,7 @@ export class JobRunner {
   readonly #slots: readonly Slot[];
   readonly #idle: Slot[];
   readonly #buffer: Delivery[] = [];
+  readonly #deliveries = new DeliveriesReader();
   #accepting = true;
 
   constructor(parts: RunnerParts) {
@@ -56,7 +57,7 @@ export class JobRunner {
 
   accept(message: Msg, ackSubject: string): void {
     const { counters, leases, window, settler, clock, log } = this.#parts;
-    const deliveries = readDeliveries(ackSubject);
+    const deliveries = this.#deliveries.read(ackSubject);
     if (deliveries === 0) {
       log.debug({ subject: message.subject }, 'ignored a message that no stream delivered');
       return;

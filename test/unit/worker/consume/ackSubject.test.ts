@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseAckSubject, readDeliveries } from '../../../../worker/consume/ackSubject.ts';
+import { DeliveriesReader, parseAckSubject } from '../../../../worker/consume/ackSubject.ts';
 
 const facts = {
   stream: 'IMAGES',
@@ -45,7 +45,7 @@ describe('an ack subject', () => {
   for (const [name, { subject, facts: expected, deliveries }] of Object.entries(cases)) {
     test(name, () => {
       expect(parseAckSubject(subject)).toEqual(expected);
-      expect(readDeliveries(subject)).toBe(deliveries);
+      expect(new DeliveriesReader().read(subject)).toBe(deliveries);
     });
   }
 
@@ -71,8 +71,19 @@ describe('an ack subject', () => {
     fc.assert(
       fc.property(subject, (text) => {
         const parsed = parseAckSubject(text);
-        if (parsed !== undefined) expect(readDeliveries(text)).toBe(parsed.deliveries);
+        if (parsed !== undefined) expect(new DeliveriesReader().read(text)).toBe(parsed.deliveries);
       }),
     );
+  });
+
+  test('of the same consumer is read alike the second time, and another one is not mistaken for it', () => {
+    const reader = new DeliveriesReader();
+    const subject = (consumer: string, deliveries: number): string =>
+      `$JS.ACK.IMAGES.${consumer}.${deliveries}.1234.99.1700000000123456789.7`;
+    expect(reader.read(subject('a', 1))).toBe(1);
+    expect(reader.read(subject('a', 27))).toBe(27);
+    expect(reader.read(subject('ab', 3))).toBe(3);
+    expect(reader.read(subject('a', 2))).toBe(2);
+    expect(reader.read('_INBOX.a.b')).toBe(0);
   });
 });
