@@ -44,7 +44,7 @@ export const workerEnvironmentSchema = z.object({
     })
     .optional()
     .describe(
-      'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot.',
+      'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot or 16.',
     ),
   PENSTOCK_JOB_TIMEOUT_SECONDS: seconds
     .optional()

@@ -61,18 +61,21 @@ export class Window {
 /** A buffer this deep bridges round trips to the server and pauses of the event loop, and little more. */
 const bufferedWorkMs = 50;
 const maxPrefetchPerSlot = 2;
+/** What a worker of few slots may hold ahead all the same; a round trip for each third job would slow it down. */
+const smallPrefetch = 16;
 
 /**
- * Messages to hold beyond the running ones when nobody set a number: about 50 ms of work, at most two per slot. Long
- * jobs get none, as a waiting one would be faster in another replica; nor does a worker that has not measured yet.
+ * Messages to hold beyond the running ones when nobody set a number: about 50 ms of work, at most two per slot or 16.
+ * Long jobs get none, as a waiting one would be faster in another replica; nor does a worker that has not measured yet.
  *
  * Measured with 4 workers × 5 slots and jobs of 10 ms (ideal 500 ms): 500 ahead took 1,239 ms, 20 took 577 ms, 5 took
- * 623 ms. With 64 slots and jobs of 5 ms, throughput peaked at 128 ahead.
+ * 623 ms. With 64 slots and jobs of 5 ms, throughput peaked at 128 ahead. One slot and
+ * empty jobs: 16 ahead gives three times the throughput of 2.
  *
  * @param meanServiceMs mean run time of a job lately, or undefined when there was none.
  */
 export function prefetchFor(slots: number, meanServiceMs: number | undefined): number {
   if (meanServiceMs === undefined) return 0;
-  const most = slots * maxPrefetchPerSlot;
+  const most = Math.max(smallPrefetch, slots * maxPrefetchPerSlot);
   return meanServiceMs <= 0 ? most : Math.min(most, Math.floor((slots * bufferedWorkMs) / meanServiceMs));
 }

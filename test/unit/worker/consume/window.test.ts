@@ -88,6 +88,8 @@ describe('the prefetch', () => {
     'nothing before the first measurement': { slots: 8, meanServiceMs: undefined, prefetch: 0 },
     'instant jobs: two per slot': { slots: 256, meanServiceMs: 0, prefetch: 512 },
     'short jobs: two per slot': { slots: 64, meanServiceMs: 5, prefetch: 128 },
+    'one slot and instant jobs: 16': { slots: 1, meanServiceMs: 0, prefetch: 16 },
+    'one slot and jobs of 10 ms: 50 ms of work': { slots: 1, meanServiceMs: 10, prefetch: 5 },
     'jobs of 200 ms: a quarter per slot': { slots: 16, meanServiceMs: 200, prefetch: 4 },
     'long jobs: none': { slots: 1, meanServiceMs: 1_000, prefetch: 0 },
   };
