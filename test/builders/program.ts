@@ -13,11 +13,18 @@ export type Program = AsyncDisposable & {
   readonly ended: Promise<number | NodeJS.Signals>;
 };
 
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+type Environment = Readonly<Record<string, string>>;
 
 /** `penstock ARGS…` as a process of its own; killed at disposal if it still runs. */
-export function penstock(args: readonly string[], env: Readonly<Record<string, string>> = {}): Program {
-  const child = spawn(process.execPath, [cli, ...args], {
+export const penstock = (args: readonly string[], env: Environment = {}): Program =>
+  run('cli/main.ts', args, env);
+
+/** The operator on Kubernetes, likewise. */
+export const operator = (env: Environment): Program => run('operator/main.ts', [], env);
+
+function run(file: string, args: readonly string[], env: Environment): Program {
+  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
+  const child = spawn(process.execPath, [path, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], ...env },
   });

@@ -1,0 +1,343 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WorkerPoolStatus } from '#crds/worker-pool-status.ts';
+import {
+  createConnection,
+  createDeployment,
+  createNamespace,
+  createPool,
+  installCrds,
+  makePodsReady,
+  merge,
+  must,
+} from '../../builders/kubernetesRig.ts';
+import { operator } from '../../builders/program.ts';
+import type { Program } from '../../builders/program.ts';
+import { until } from '../../builders/until.ts';
+import { kubeconfig, startApiServer } from '../../tools/apiServer.ts';
+import type { ApiServer } from '../../tools/apiServer.ts';
+import { startNatsServer } from '../../tools/natsServer.ts';
+import type { NatsServer } from '../../tools/natsServer.ts';
+
+let api: ApiServer;
+let nats: NatsServer;
+let connection: NatsConnection;
+let folder: string;
+
+beforeAll(async () => {
+  [api, nats] = await Promise.all([startApiServer(), startNatsServer()]);
+  connection = await connect({ servers: nats.url });
+  folder = await mkdtemp(join(tmpdir(), 'penstock-operator-'));
+  for (const user of ['admin', 'operator'] as const) {
+    await writeFile(join(folder, user), kubeconfig(api.url, await api.certificate(), api.tokens[user]));
+  }
+  await installCrds(api);
+});
+afterAll(async () => {
+  await connection.close();
+  await Promise.all([api[Symbol.asyncDispose](), nats[Symbol.asyncDispose]()]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** An operator that looks at one namespace, and has its lease there. */
+function start(namespace: string, name = 'operator', user: 'admin' | 'operator' = 'admin'): Program {
+  return operator({
+    KUBECONFIG: join(folder, user),
+    PENSTOCK_NAMESPACES: namespace,
+    PENSTOCK_LEASE_NAMESPACE: namespace,
+    PENSTOCK_HTTP_HOST: '127.0.0.1',
+    PENSTOCK_HTTP_PORT: '0',
+    POD_NAME: name,
+  });
+}
+
+/** A namespace with a Deployment, a pool and a queue, all named work. */
+async function prepare(spec: Record<string, unknown> = {}): Promise<string> {
+  const namespace = await createNamespace(api);
+  const stream = streamOf(namespace);
+  const manager = await jetstreamManager(connection);
+  await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
+  await manager.consumers.add(stream, { durable_name: 'work', ack_policy: 'explicit' });
+  await createConnection(api, namespace, nats.url);
+  await createDeployment(api, namespace, 'work');
+  await createPool(api, namespace, 'work', {
+    sources: [{ connection: 'nats', stream, consumer: 'work' }],
+    zero: { idleSeconds: 1 },
+    ...spec,
+  });
+  return namespace;
+}
+
+const streamOf = (namespace: string): string => namespace.toUpperCase();
+
+async function publish(namespace: string, count: number): Promise<void> {
+  const js = jetstream(connection);
+  await Promise.all(Array.from({ length: count }, () => js.publish(`${streamOf(namespace)}.job`)));
+}
+
+async function replicas(namespace: string): Promise<number> {
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/work/scale`;
+  return ((await must(api, 'GET', path)) as { spec: { replicas?: number } }).spec.replicas ?? 0;
+}
+
+const poolPath = (namespace: string): string =>
+  `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/workerpools/work`;
+
+async function status(namespace: string): Promise<WorkerPoolStatus> {
+  return ((await must(api, 'GET', poolPath(namespace))) as { status?: WorkerPoolStatus }).status ?? {};
+}
+
+async function ready(namespace: string): Promise<{ status: string; reason: string } | undefined> {
+  return (await status(namespace)).conditions?.find(({ type }) => type === 'Ready');
+}
+
+type Event = { reason: string; note: string; type: string; regarding: { kind: string } };
+
+async function events(namespace: string): Promise<Event[]> {
+  const list = await must(api, 'GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`);
+  return (list as { items: Event[] }).items.filter(({ regarding }) => regarding.kind === 'WorkerPool');
+}
+
+type Lease = { spec: { holderIdentity: string; leaseTransitions: number } };
+const lease = async (namespace: string): Promise<Lease | undefined> => {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/penstock-operator`;
+  const { status: code, body } = await api.ask('GET', path);
+  return code === 200 ? (body as Lease) : undefined;
+};
+
+describe('one operator', () => {
+  test('wakes a pool, says so, and puts it to rest when the work is done', async () => {
+    const namespace = await prepare();
+    await using program = start(namespace);
+    await until('the pool to be seen', async () => (await ready(namespace))?.status === 'True');
+    expect(await replicas(namespace)).toBe(0);
+
+    await publish(namespace, 30);
+    await until('replicas', async () => (await replicas(namespace)) > 0);
+    await until('ready pods in the status', async () => {
+      await makePodsReady(api, namespace);
+      return ((await status(namespace)).readyReplicas ?? 0) > 0;
+    });
+    expect(await events(namespace)).toContainEqual(
+      expect.objectContaining({
+        reason: 'WokeFromZero',
+        type: 'Normal',
+        note: expect.stringMatching(/^0 → \d/) as string,
+      }),
+    );
+
+    const consumer = await jetstream(connection).consumers.get(streamOf(namespace), 'work');
+    for await (const message of await consumer.fetch({ max_messages: 30 })) message.ack();
+    await until('zero replicas', async () => (await replicas(namespace)) === 0);
+    await until('the status to say it', async () => (await status(namespace)).desiredReplicas === 0);
+    expect((await status(namespace)).lastScale).toMatchObject({ to: 0 });
+    program.child.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+    expect((await lease(namespace))?.spec.holderIdentity).toBe('');
+  });
+
+  test('writes nothing while nothing changes', async () => {
+    const namespace = await prepare();
+    await using _program = start(namespace);
+    await until('the pool to be seen', async () => (await ready(namespace))?.status === 'True');
+    const version = async (): Promise<string> =>
+      ((await must(api, 'GET', poolPath(namespace))) as { metadata: { resourceVersion: string } }).metadata
+        .resourceVersion;
+    const renewals = async (): Promise<string> => JSON.stringify((await lease(namespace))?.spec);
+    const [before, renewed] = [await version(), await renewals()];
+    // Two renewals of the lease are four seconds in which the pool was looked at every second.
+    let changes = 0;
+    let last = renewed;
+    await until('two renewals', async () => {
+      const now = await renewals();
+      if (now !== last) changes += 1;
+      last = now;
+      return changes >= 2;
+    });
+    expect(await version()).toBe(before);
+  });
+
+  test('leaves the replicas of a pool that is deleted as they are', async () => {
+    const namespace = await prepare({ minReplicas: 2 });
+    await using _program = start(namespace);
+    await until('two replicas', async () => (await replicas(namespace)) === 2);
+    await must(api, 'DELETE', poolPath(namespace));
+    await createPool(api, namespace, 'other', { scaleTargetRef: { name: 'nothing' } });
+    await until('a later pool to be looked at', async () => {
+      const other = await must(api, 'GET', poolPath(namespace).replace(/work$/, 'other'));
+      return (other as { status?: WorkerPoolStatus }).status?.reason === 'TargetMissing';
+    });
+    expect(await replicas(namespace)).toBe(2);
+  });
+
+  test('does not take a size back that it wrote before a restart', async () => {
+    const namespace = await prepare();
+    {
+      await using program = start(namespace);
+      await publish(namespace, 600);
+      await until('many replicas', async () => (await replicas(namespace)) >= 5);
+      program.child.kill('SIGTERM');
+      expect(await program.ended).toBe(0);
+    }
+    const before = await replicas(namespace);
+    const lowest = { replicas: before };
+    await using _program = start(namespace, 'next');
+    await until('the next one to lead and to look', async () => {
+      lowest.replicas = Math.min(lowest.replicas, await replicas(namespace));
+      const isNext = (await lease(namespace))?.spec.holderIdentity.startsWith('next_') === true;
+      return isNext && (await status(namespace)).conditions !== undefined;
+    });
+    expect(lowest.replicas).toBe(before);
+  });
+
+  const broken: Record<string, { break: (namespace: string) => Promise<unknown>; reason: string }> = {
+    'a target that is missing': {
+      break: (namespace) => must(api, 'DELETE', `/apis/apps/v1/namespaces/${namespace}/deployments/work`),
+      reason: 'TargetMissing',
+    },
+    'a consumer that is missing': {
+      break: async (namespace) =>
+        (await jetstreamManager(connection)).consumers.delete(streamOf(namespace), 'work'),
+      reason: 'ConsumerMissing',
+    },
+    'a connection that is missing': {
+      break: (namespace) =>
+        must(api, 'DELETE', `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/natsconnections/nats`),
+      reason: 'SourceUnavailable',
+    },
+    'a target that another autoscaler scales': {
+      break: (namespace) =>
+        must(api, 'POST', `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`, {
+          apiVersion: 'autoscaling/v2',
+          kind: 'HorizontalPodAutoscaler',
+          metadata: { name: 'hpa' },
+          spec: {
+            scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'work' },
+            maxReplicas: 3,
+          },
+        }),
+      reason: 'TargetConflict',
+    },
+  };
+  test.each(Object.entries(broken))(
+    '%s is a condition, and another pool goes on',
+    async (_, { break: breakIt, reason }) => {
+      const namespace = await prepare();
+      await createDeployment(api, namespace, 'other');
+      await createPool(api, namespace, 'other', {
+        sources: [{ connection: 'nats', stream: streamOf(namespace), consumer: 'work' }],
+        minReplicas: 1,
+      });
+      await using _program = start(namespace);
+      await until('the pool to be seen', async () => (await ready(namespace))?.status === 'True');
+      await breakIt(namespace);
+      const condition = await until(reason, async () => {
+        const now = await ready(namespace);
+        return now?.reason === reason && now;
+      });
+      expect(condition.status).toBe('False');
+      const other = `/apis/apps/v1/namespaces/${namespace}/deployments/other/scale`;
+      await until('the other pool to be scaled', async () => {
+        const { spec } = (await must(api, 'GET', other)) as { spec: { replicas?: number } };
+        return (spec.replicas ?? 0) === 1;
+      });
+    },
+  );
+});
+
+describe('rights', () => {
+  const readOnly = [
+    {
+      apiGroups: ['penstock.dev'],
+      resources: ['workerpools', 'natsconnections'],
+      verbs: ['get', 'list', 'watch'],
+    },
+    { apiGroups: ['penstock.dev'], resources: ['workerpools/status'], verbs: ['patch'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] },
+    { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get'] },
+    { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
+    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
+  ];
+  const bind = async (namespace: string, rules: readonly unknown[]): Promise<void> => {
+    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    await must(api, 'POST', `${rbac}/roles`, {
+      apiVersion,
+      kind: 'Role',
+      metadata: { name: 'operator' },
+      rules,
+    });
+    await must(api, 'POST', `${rbac}/rolebindings`, {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata: { name: 'operator' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'operator' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'operator' }],
+    });
+  };
+
+  test('a right to scale that is missing is an event, and scaling goes on once it is given', async () => {
+    const namespace = await prepare({ minReplicas: 1 });
+    await bind(namespace, readOnly);
+    await using _program = start(namespace, 'operator', 'operator');
+    const event = await until('the event', async () =>
+      (await events(namespace)).find(({ reason }) => reason === 'ScaleFailed'),
+    );
+    expect(event).toMatchObject({ type: 'Warning', note: expect.stringMatching(/forbidden/) as string });
+    expect(await replicas(namespace)).toBe(0);
+    const scale = { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get', 'update'] };
+    const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/operator`;
+    await must(api, 'PATCH', role, { rules: [...readOnly, scale] }, merge);
+    await until('one replica', async () => (await replicas(namespace)) === 1);
+  });
+});
+
+describe('two operators', () => {
+  test('the second takes over when the first ends, at once and without a dip', async () => {
+    const namespace = await prepare({ minReplicas: 3 });
+    await using first = start(namespace, 'first');
+    await until('the first to lead', async () =>
+      (await lease(namespace))?.spec.holderIdentity.startsWith('first_'),
+    );
+    await using _second = start(namespace, 'second');
+    await until('three replicas', async () => (await replicas(namespace)) === 3);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+    await until('the second to lead', async () =>
+      (await lease(namespace))?.spec.holderIdentity.startsWith('second_'),
+    );
+    expect(await replicas(namespace)).toBe(3);
+    await must(api, 'PATCH', poolPath(namespace), { spec: { minReplicas: 4 } }, merge);
+    await until('the second to scale', async () => (await replicas(namespace)) === 4);
+  });
+
+  test('one that was frozen beyond its lease writes nothing when it wakes, and ends', async () => {
+    const namespace = await prepare({ minReplicas: 1 });
+    await using first = start(namespace, 'first');
+    await until('the first to scale', async () => (await replicas(namespace)) === 1);
+    await using _second = start(namespace, 'second');
+    first.child.kill('SIGSTOP');
+    await until(
+      'the second to lead',
+      async () => (await lease(namespace))?.spec.holderIdentity.startsWith('second_'),
+      60_000,
+    );
+    // What the first would write if it did not look at its lease: it never saw this change.
+    await must(api, 'PATCH', poolPath(namespace), { spec: { minReplicas: 5 } }, merge);
+    await until('the second to scale', async () => (await replicas(namespace)) === 5);
+    first.child.kill('SIGCONT');
+    expect(await first.ended).toBe(1);
+    expect(first.stderr()).toContain('LeaseLost');
+    expect(await replicas(namespace)).toBe(5);
+    expect((await lease(namespace))?.spec).toMatchObject({
+      holderIdentity: expect.stringMatching(/^second_/) as string,
+      leaseTransitions: 1,
+    });
+  });
+});
