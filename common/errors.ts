@@ -38,8 +38,3 @@ export function describeError(thrown: unknown): string {
   }
   return parts.join(': ');
 }
-
-/** Makes a forgotten case of a closed union a compile error. */
-export function assertNever(value: never): never {
-  throw new Error(`unexpected value: ${JSON.stringify(value)}`);
-}

@@ -4,7 +4,7 @@ import { deadBand } from './deadBand.ts';
 import type { Decision, HoldReason, ScaleReason } from './decision.ts';
 import { diagnose, targetDiagnosis } from './diagnosis.ts';
 import { evidenceOf } from './evidence.ts';
-import { fallback, missingData } from './freshness.ts';
+import { fallback, missingData, whatIsUnknown } from './freshness.ts';
 import { ackPendingGuard } from './guards/ackPending.ts';
 import { enforce } from './guards/guard.ts';
 import { schedulingGuard } from './guards/scheduling.ts';
@@ -12,7 +12,7 @@ import { bounds, contest, mode, ratePolicies, stabilization } from './limits.ts'
 import { adopt } from './memory.ts';
 import type { Memory } from './memory.ts';
 import type { Proposal, Rule } from './proposal.ts';
-import { demandSentence } from './sentences.ts';
+import { demandSentence, leastSentence } from './sentences.ts';
 import { situate } from './situation.ts';
 import type { Situation } from './situation.ts';
 import { remember } from './stabilization.ts';
@@ -103,22 +103,27 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
 function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Proposal): Decision {
   const { current, demand, signals, nowMs } = situation;
   const evidence = evidenceOf(signals);
-  const demanded = demandSentence(situation, evidence);
+  const unknown = whatIsUnknown(situation);
+  const demanded =
+    unknown === undefined ? demandSentence(situation, evidence) : leastSentence(situation, unknown);
   const lastLimit = limitedBy.at(-1);
   const untilMs = limitedBy.reduce(
     (soonest, limit) => Math.min(soonest, limit.untilMs ?? Infinity),
     Infinity,
   );
   const conclusion = {
-    recommended: demand.replicas,
-    message: lastLimit === undefined ? demanded : `${demanded}; ${lastLimit.message}`,
+    recommended: unknown === undefined ? demand.replicas : undefined,
+    message:
+      lastLimit === undefined || lastLimit.message === unknown?.message
+        ? demanded
+        : `${demanded}; ${lastLimit.message}`,
     limitedBy,
     diagnosis: diagnose(situation, limitedBy, guards, replicas),
     evidence,
     nextCheckMs: Math.max(0, Math.min(longestCheckMs, untilMs - nowMs)),
   };
   if (replicas === current) {
-    const reason = lastLimit?.reason ?? 'Balanced';
+    const reason = lastLimit?.reason ?? unknown?.reason ?? 'Balanced';
     return { kind: 'hold', from: current, to: current, reason, ...conclusion };
   }
   const reason = isFallback ? 'Fallback' : scaleReason(situation, replicas);

@@ -15,7 +15,7 @@ type Scale = Conclusion & {
 };
 
 type Conclusion = {
-  /** What the demand alone asks for, before every limit; undefined when it could not be computed. */
+  /** What the demand alone asks for, before every limit; undefined while any part of the demand is not known. */
   readonly recommended: number | undefined;
   readonly reason: Reason;
   /** One sentence for a person, with figures. */

@@ -8,7 +8,7 @@ import type { Situation } from './situation.ts';
 export const missingData: Rule = (proposal, situation) => {
   const { current } = situation;
   if (proposal.replicas >= current) return proposal;
-  const missing = whatIsMissing(situation);
+  const missing = whatIsUnknown(situation) ?? missedLook(situation);
   return missing === undefined ? proposal : limit(proposal, { ...missing, replicas: current });
 };
 
@@ -26,16 +26,17 @@ export const fallback: Rule = (proposal, { spec, signals, sightings, memory, now
   return { ...proposal, replicas: floor.replicas, isFallback: true };
 };
 
-function whatIsMissing(situation: Situation): Pick<Limit, 'reason' | 'message'> | undefined {
+type Missing = Pick<Limit, 'reason' | 'message'>;
+
+/** The first reason why the demand is only a lower bound; undefined when all of it is known. */
+export function whatIsUnknown(situation: Situation): Missing | undefined {
   const { sightings } = situation;
   const absent = sightings.indexOf('absent');
   if (absent !== -1) {
     return { reason: 'ConsumerMissing', message: `${sourceName(situation, absent)} does not exist` };
   }
-  const unseen = sightings.findIndex((sighting) => sighting !== 'current');
-  if (unseen !== -1) {
-    return { reason: 'SourceUnavailable', message: unseenFor(situation, unseen) };
-  }
+  const lost = sightings.indexOf('lost');
+  if (lost !== -1) return { reason: 'SourceUnavailable', message: unseenFor(situation, lost) };
   const unmeasured = situation.signals.sources.findIndex(
     ({ plannedArrivalsPerSecond }) => plannedArrivalsPerSecond.kind === 'unknown',
   );
@@ -44,6 +45,13 @@ function whatIsMissing(situation: Situation): Pick<Limit, 'reason' | 'message'> 
     reason: 'Measuring',
     message: `arrivals at ${sourceName(situation, unmeasured)} are not measured yet`,
   };
+}
+
+/** A source whose figures still count, although this pass did not see it. */
+function missedLook(situation: Situation): Missing | undefined {
+  const missed = situation.sightings.indexOf('recent');
+  if (missed === -1) return undefined;
+  return { reason: 'SourceUnavailable', message: unseenFor(situation, missed) };
 }
 
 export function sourceName({ spec }: Pick<Situation, 'spec'>, index: number): string {

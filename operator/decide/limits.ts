@@ -17,10 +17,16 @@ export const stabilization: Rule = (proposal, { current, memory, nowMs, windows 
   });
 };
 
-/** Takes steps no larger than `behavior` allows. The way out of zero is one step. */
+/** Takes steps no larger than `behavior` allows. The way out of zero is one step, unless growing is disabled. */
 export const ratePolicies: Rule = (proposal, { current, memory, nowMs, spec }) => {
-  if (current === 0) return proposal;
   const { scaleUp, scaleDown } = spec.behavior;
+  const rules = proposal.replicas > current ? scaleUp : scaleDown;
+  if (rules.selectPolicy === 'Disabled') {
+    const direction = rules === scaleUp ? 'scaleUp' : 'scaleDown';
+    const message = `behavior.${direction}.selectPolicy is Disabled`;
+    return limit(proposal, { reason: 'RateLimited', replicas: current, message });
+  }
+  if (current === 0) return proposal;
   const replicas =
     proposal.replicas > current
       ? Math.min(proposal.replicas, upperLimit(scaleUp, current, memory.scaleEvents, nowMs))

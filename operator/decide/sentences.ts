@@ -1,4 +1,4 @@
-import type { Evidence } from './decision.ts';
+import type { Evidence, Limit } from './decision.ts';
 import type { Situation } from './situation.ts';
 
 /** What arrives, what waits and what that takes, in one clause with figures. */
@@ -10,12 +10,23 @@ export function demandSentence({ demand, spec, isIdle }: Situation, evidence: Ev
   const complete =
     capacityPerReplica === null ? '' : `, one replica completes ${figure(capacityPerReplica)}/s`;
   const { drainSeconds, utilizationPercent } = spec.objective;
-  const needed = demand.replicas === 1 ? '1 replica' : `${demand.replicas} replicas`;
+  const needed = counted(demand.replicas);
   if (queuedMessages !== null && queuedMessages > 0) {
     return `${arrive}${complete}, ${figure(queuedMessages)} wait: ${needed} to drain them within ${drainSeconds} s`;
   }
   return `${arrive}${complete}, none wait: ${needed} to carry them at ${utilizationPercent} % utilization`;
 }
+
+/** What is not known, and what the known part of the demand asks for. */
+export function leastSentence({ demand, spec }: Situation, unknown: Pick<Limit, 'message'>): string {
+  const least =
+    demand.replicas === 0
+      ? 'what it needs is not known'
+      : `what is known asks for at least ${counted(demand.replicas)} to drain it within ${spec.objective.drainSeconds} s`;
+  return `${unknown.message}: ${least}`;
+}
+
+const counted = (replicas: number): string => (replicas === 1 ? '1 replica' : `${replicas} replicas`);
 
 /** Two digits where they matter, whole numbers above. */
 function figure(value: number): string {

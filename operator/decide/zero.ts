@@ -10,10 +10,10 @@ import type { Situation } from './situation.ts';
 export const zero: Rule = (proposal, situation) => {
   if (situation.spec.minReplicas > 0) return proposal;
   if (situation.current === 0 && !proposal.isFallback) {
+    if (!isAwake(situation)) return stay(proposal, situation);
+    if (situation.spec.behavior.scaleUp.selectPolicy === 'Disabled') return proposal;
     // What is unresolved may be held by a replica that is gone, so that no demand is seen: one replica finds out.
-    return isAwake(situation)
-      ? { ...proposal, replicas: Math.max(1, proposal.replicas) }
-      : stay(proposal, situation);
+    return { ...proposal, replicas: Math.max(1, proposal.replicas) };
   }
   if (proposal.replicas > 0 || situation.isIdle) return proposal;
   return limit(proposal, {

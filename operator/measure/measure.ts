@@ -103,11 +103,12 @@ function longestStart(workload: Seen<WorkloadFacts>): number | undefined {
 function utilization(history: History, sources: Signals['sources'], { atMs, ready }: Circumstances): Known {
   let [busyMs, openMs] = [0, 0];
   for (const { fleet } of history.sources) {
+    // What workers said that are gone tells nothing about those that remain, if any do.
+    if (fleet.workers.size === 0) continue;
     busyMs += fleet.busyMs;
     openMs += fleet.openMs;
   }
-  // What was heard long ago has faded to less than a slot-millisecond.
-  if (openMs >= 1) return known(Math.min(1, busyMs / openMs), atMs);
+  if (openMs > 0) return known(Math.min(1, busyMs / openMs), atMs);
   if (ready === 0) return unknown('no replica is ready');
   let share = 0;
   for (const { arrivalsPerSecond, capacity } of sources) {

@@ -11,7 +11,7 @@ import { kubeconfig } from '../tools/apiServer.ts';
 import type { ApiServer } from '../tools/apiServer.ts';
 import { until } from './until.ts';
 
-export const tools = { clock: systemClock, log: createLogger('test', 'silent'), random: Math.random };
+const tools = { clock: systemClock, log: createLogger('test', 'silent'), random: Math.random };
 
 export const merge = 'application/merge-patch+json';
 
@@ -117,7 +117,7 @@ export async function makePodsReady(api: ApiServer, namespace: string): Promise<
   }
 }
 
-export async function clientConfig(api: ApiServer, token = api.tokens.admin): Promise<KubeConfig> {
+async function clientConfig(api: ApiServer, token = api.tokens.admin): Promise<KubeConfig> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig(api.url, await api.certificate(), token));
   return config;

@@ -10,7 +10,7 @@ import { readAutoscaler, readConnection, readPool } from './resources.ts';
 import type { AutoscalerResource, ConnectionResource, PoolResource } from './resources.ts';
 
 /** One kind over all namespaces that we look at: one cache for the cluster, or one for each namespace. */
-export class Collection<T> {
+class Collection<T> {
   readonly #caches: readonly ResourceCache<T>[];
 
   constructor(caches: readonly ResourceCache<T>[]) {

@@ -8,7 +8,7 @@ import { ApiError, isExpired } from './apiError.ts';
 import { watchEvents } from './watchStream.ts';
 
 /** What every object has. */
-export const metadataSchema = z.looseObject({
+const metadataSchema = z.looseObject({
   name: z.string(),
   namespace: z.string().default(''),
   uid: z.string(),
@@ -182,8 +182,7 @@ export class ResourceCache<T> {
   }
 }
 
-export const keyOf = ({ namespace, name }: Pick<Metadata, 'namespace' | 'name'>): string =>
-  `${namespace}/${name}`;
+const keyOf = ({ namespace, name }: Pick<Metadata, 'namespace' | 'name'>): string => `${namespace}/${name}`;
 
 /** A list or an event of a shape that we do not know: only a new list can help. */
 function isUnreadable(error: unknown): boolean {
