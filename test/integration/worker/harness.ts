@@ -176,7 +176,8 @@ export function spawnProgram(handlerFile: string, environment: Record<string, st
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();
   });
-  const exit = once(child, 'exit').then(([code, signal]: unknown[]) => ({
+  // Not 'exit': by 'close', all that it printed has been read.
+  const exit = once(child, 'close').then(([code, signal]: unknown[]) => ({
     code: code as number | null, // The signature of the event.
     signal: signal as NodeJS.Signals | null,
   }));

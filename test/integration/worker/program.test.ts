@@ -133,8 +133,10 @@ describe('the worker program', () => {
     expect(await first.exit).toEqual({ code: null, signal: 'SIGKILL' });
     await using second = spawnWorker(queue, 'exit.ts');
     await until(() => queue.isDone());
-    expect(second.lines.filter((line) => line.startsWith('RUN'))).toEqual(['RUN start 1 2']);
     expect(await queue.messages()).toBe(0);
+    second.child.kill('SIGTERM');
+    await second.exit;
+    expect(second.lines.filter((line) => line.startsWith('RUN'))).toEqual(['RUN start 1 2']);
   });
 
   test('leaves a job alone whose lease ended while the process was stopped', async () => {
@@ -145,7 +147,7 @@ describe('the worker program', () => {
     frozen.child.kill('SIGSTOP');
     await using peer = spawnWorker(queue, 'record.ts');
     await until(async () => (await queue.messages()) === 0 && (await queue.isDone()));
-    expect(peer.lines.filter((line) => line.startsWith('RUN start'))).toHaveLength(2);
+    await until(() => peer.lines.filter((line) => line.startsWith('RUN end')).length === 2);
     frozen.child.kill('SIGCONT');
     await until(() => frozen.lines.some((line) => /RUN (end|aborted) 1 1/.test(line)));
     frozen.child.kill('SIGTERM');
@@ -161,10 +163,10 @@ describe('the worker program', () => {
     await using blocked = spawnWorker(queue, 'block.ts');
     await until(() => blocked.lines.some((line) => line.startsWith('RUN start 1 1')));
     await using peer = spawnWorker(queue, 'block.ts');
+    // Its first run was not acked, so whoever is first runs it again.
+    await until(() => [...blocked.lines, ...peer.lines].some((line) => line.startsWith('RUN start 1 2')));
     await until(() => queue.isDone());
     blocked.child.kill('SIGTERM');
     expect(await blocked.exit).toEqual({ code: 0, signal: null });
-    // Its first run was not acked, so whoever was first ran it again.
-    expect([...blocked.lines, ...peer.lines].some((line) => line.startsWith('RUN start 1 2'))).toBe(true);
   });
 });

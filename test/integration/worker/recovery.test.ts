@@ -122,8 +122,13 @@ describe('a worker', () => {
     victim.child.kill('SIGKILL');
     await using peer = spawnWorker(queue, 'record.ts', settings);
     await until(() => queue.isDone());
-    const ended = [...victim.lines, ...peer.lines].filter((line) => line.startsWith('RUN end'));
-    expect(new Set(ended.map((line) => line.split(' ')[2])).size).toBe(300);
+    const ended = (): Set<string | undefined> =>
+      new Set(
+        [...victim.lines, ...peer.lines]
+          .filter((line) => line.startsWith('RUN end'))
+          .map((line) => line.split(' ')[2]),
+      );
+    await until(() => ended().size === 300);
     expect(await queue.messages()).toBe(0);
   });
 });
