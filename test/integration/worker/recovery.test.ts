@@ -90,7 +90,8 @@ describe('a worker', () => {
       seen.push(job.sequence);
     });
     await queue.publish(1);
-    await until(() => seen.length === 1);
+    // With the ack under way, the new consumer would deliver it once more.
+    await until(async () => seen.length === 1 && (await queue.isDone()));
     await queue.jsm.consumers.delete(queue.stream, queue.consumer);
     await queue.publish(1, 1);
     await delay(100);
