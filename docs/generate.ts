@@ -8,6 +8,11 @@ import { z } from 'zod';
 import { localProcessSchema } from '#crds/local-process.ts';
 import { natsConnectionSchema } from '#crds/nats-connection.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
+import { operatorEnvironmentSchema } from '../operator/config.ts';
+import { OperatorMetrics } from '../operator/report/metrics.ts';
+import { Window } from '../worker/consume/window.ts';
+import { Counters } from '../worker/report/counters.ts';
+import { renderMetrics } from '../worker/report/metrics.ts';
 
 type Schema = {
   readonly type?: string;
@@ -23,29 +28,84 @@ type Schema = {
   readonly items?: Schema;
 };
 
-const intro = `<!-- Written by \`npm run docs\` from the schemas in crds/. -->
+const note = (from: string): string => `<!-- Written by \`npm run docs\` from ${from}. -->`;
 
-# Policy files
+const pages: Readonly<Record<string, string>> = {
+  'worker-pool.md': [
+    note('the schemas in crds/'),
+    `# Policy files
 
 A policy file holds YAML documents of three kinds, all of \`apiVersion: penstock.dev/v1alpha1\`. \`WorkerPool\` and
 \`NatsConnection\` are the resources of a cluster, too; \`LocalProcess\` is what \`penstock local\` runs replicas of, in
 the place of a Deployment. A field that is not listed here is refused.
-`;
+`,
+    section('WorkerPool', 'One policy: what is scaled, on which queues, and how.', workerPoolSpecSchema),
+    section('NatsConnection', 'How to reach one NATS system.', natsConnectionSchema.shape.spec),
+    section('LocalProcess', 'A program to run replicas of, on this machine.', localProcessSchema.shape.spec),
+  ].join('\n'),
+  'operator.md': [
+    note('operator/config.ts'),
+    `# Settings of the operator on Kubernetes
 
-const page = [
-  intro,
-  section('WorkerPool', 'One policy: what is scaled, on which queues, and how.', workerPoolSpecSchema),
-  section('NatsConnection', 'How to reach one NATS system.', natsConnectionSchema.shape.spec),
-  section('LocalProcess', 'A program to run replicas of, on this machine.', localProcessSchema.shape.spec),
-].join('\n');
+From the environment; an empty value counts as not set. \`penstock local --help\` lists those of the operator on one
+machine. Exit codes: 0 ended as asked, 1 failed or lost its lease, 2 wrong settings.
+`,
+    table(['variable', 'meaning'], settings(operatorEnvironmentSchema)),
+  ].join('\n'),
+  'metrics.md': [
+    note('the metrics themselves'),
+    `# Metrics
 
-const file = fileURLToPath(new URL('./worker-pool.md', import.meta.url));
-const written = await format(page, { parser: 'markdown', printWidth: 110 });
-if (process.argv.includes('--check')) {
-  const isSame = readFileSync(file, 'utf8') === written;
-  if (!isSame) console.error('docs/worker-pool.md differs from the schemas: run `npm run docs`');
-  process.exitCode = isSame ? 0 : 1;
-} else writeFileSync(file, written);
+In the Prometheus text format at \`/metrics\`. A figure that is not known has no sample, so that an alert on it sees
+"absent" and never a false 0. Series of a pool are removed with it.
+`,
+    '## Operator\n\nLabel `pool` is namespace/name. Beside these there are the usual ones of the process and of Node.\n',
+    table(['metric', 'type', 'meaning'], metrics(await new OperatorMetrics().render())),
+    '\n## Worker\n\nLabels `stream` and `consumer` on each.\n',
+    table(['metric', 'type', 'meaning'], metrics(await workerMetrics())),
+  ].join('\n'),
+};
+
+const isCheck = process.argv.includes('--check');
+for (const [name, page] of Object.entries(pages)) {
+  const file = fileURLToPath(new URL(`./${name}`, import.meta.url));
+  const written = await format(page, { parser: 'markdown', printWidth: 110 });
+  if (!isCheck) writeFileSync(file, written);
+  else if (readFileSync(file, 'utf8') !== written) {
+    console.error(`docs/${name} is out of date: run \`npm run docs\``);
+    process.exitCode = 1;
+  }
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function settings(schema: z.ZodObject): string[][] {
+  return Object.entries(schema.shape).map(([name, field]) => [
+    `\`${name}\``,
+    (field as z.ZodType).description ?? '',
+  ]);
+}
+
+/** From the text that is scraped: `# HELP name text` and `# TYPE name type`. Metrics of the process are left out. */
+function metrics(scraped: string): string[][] {
+  const lines = [...scraped.matchAll(/^# HELP (penstock_\S+) (.*)\n# TYPE \S+ (\S+)$/gm)];
+  return lines.map(([, name = '', help = '', type = '']) => [`\`${name}\``, type, help]);
+}
+
+async function workerMetrics(): Promise<string> {
+  const vitals = {
+    state: 'running' as const,
+    window: new Window(1, 0),
+    counters: new Counters(),
+    runningMs: 0,
+    oldestRunningMs: 0,
+    slotMs: 0,
+  };
+  return (await renderMetrics({ stream: 'STREAM', consumer: 'consumer' }, vitals)).body;
+}
 
 function section(kind: string, summary: string, schema: z.ZodType): string {
   const json = z.toJSONSchema(schema, {
@@ -53,19 +113,21 @@ function section(kind: string, summary: string, schema: z.ZodType): string {
     io: 'input',
     unrepresentable: 'any',
   }) as Schema;
-  const rows = fields(json, 'spec');
-  return [`## ${kind}`, summary, '| field | type | default | meaning |\n|---|---|---|---|', ...rows]
-    .join('\n\n')
-    .replaceAll('|\n\n|', '|\n|');
+  return [
+    `## ${kind}`,
+    summary,
+    table(['field', 'type', 'default', 'meaning'], fields(json, 'spec')),
+    '',
+  ].join('\n\n');
 }
 
-function fields(schema: Schema, path: string): string[] {
+function fields(schema: Schema, path: string): string[][] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const here = `${path}.${name}`;
     const inner = field.properties === undefined ? field.items : field;
     const at = field.items === undefined ? here : `${here}[]`;
     const isRequired = schema.required?.includes(name) === true;
-    const row = `| \`${here}\` | ${typeOf(field)} | ${defaultOf(field, isRequired)} | ${field.description ?? ''} |`;
+    const row = [`\`${here}\``, typeOf(field), defaultOf(field, isRequired), field.description ?? ''];
     return [row, ...(inner === undefined ? [] : fields(inner, at))];
   });
 }

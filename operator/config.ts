@@ -25,20 +25,32 @@ export const operatorEnvironmentSchema = z.object({
     .min(0.1)
     .max(3_600)
     .default(1)
-    .describe('Time between two looks at a pool.'),
-  PENSTOCK_HTTP_HOST: z.string().min(1).default('0.0.0.0').describe('Address of /metrics and the probes.'),
+    .describe('Time between two looks at a pool. Default 1.'),
+  PENSTOCK_HTTP_HOST: z
+    .string()
+    .min(1)
+    .default('0.0.0.0')
+    .describe('Address of /metrics and the probes. Default 0.0.0.0.'),
   PENSTOCK_HTTP_PORT: z.coerce
     .number()
     .int()
     .min(0)
     .max(65_535)
     .default(8_080)
-    .describe('Their port; 0 takes a free one.'),
+    .describe('Their port; 0 takes a free one. Default 8080.'),
   PENSTOCK_LEASE_NAMESPACE: namespaceName
     .optional()
     .describe('Namespace of the lease. Default: POD_NAMESPACE, then default.'),
-  PENSTOCK_LEASE_NAME: z.string().min(1).max(253).default('penstock-operator').describe('Name of the lease.'),
-  PENSTOCK_LOG_LEVEL: z.enum(logLevels).default('info').describe('Logs on stdout, JSON lines.'),
+  PENSTOCK_LEASE_NAME: z
+    .string()
+    .min(1)
+    .max(253)
+    .default('penstock-operator')
+    .describe('Name of the lease. Default penstock-operator.'),
+  PENSTOCK_LOG_LEVEL: z
+    .enum(logLevels)
+    .default('info')
+    .describe('Logs on stdout, JSON lines: trace, debug, info (default), warn, error, silent.'),
   POD_NAME: z.string().min(1).max(253).optional().describe('Name of this pod. Default: the host name.'),
   POD_NAMESPACE: namespaceName.optional().describe('Namespace of this pod.'),
 });
