@@ -10,7 +10,7 @@ import type { Windows } from './stabilization.ts';
 
 /**
  * Below so many replicas the default does not limit growth: a pool that wakes must not crawl. This and the period of
- * 5 s come from replayed traces (test/scenario/traces.test.ts): slower growth costs more waiting than it saves replicas.
+ * 5 s come from replayed traces (docs/adr/0009-growth-tuned-on-traces.md): slower growth costs more waiting than it saves replicas.
  */
 const freeGrowthReplicas = 20;
 const defaultUpPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 100, periodSeconds: 5 }];

@@ -97,7 +97,7 @@ const burstWindowMs = 5_000;
  * For a count N within w seconds, (N ± z·√N) / w with z = 2 bounds the rate behind it (Poisson, normal approximation).
  * The upper bound over the short window gives small pools the square-root headroom they need, and large ones hardly
  * pay for it. Where the upper bound over a shorter window is lower, arrivals have fallen; where the lower bound over
- * the shortest is higher, a burst has begun.
+ * the shortest is higher, a burst has begun. docs/adr/0009-growth-tuned-on-traces.md has what each window is worth.
  */
 export function plannedRate(samples: readonly Sample[]): number {
   const steady = boundedRate(samples, shortWindowMs, confidence) ?? 0;

@@ -33,6 +33,16 @@ describe('what is not seen', () => {
       then: { kind: 'hold', from: 5, to: 5, reason: 'ConsumerMissing' },
     },
     {
+      title: 'a missing consumer is no reason to call zero replicas right',
+      given: pool(0, absent),
+      then: { kind: 'hold', from: 0, to: 0, reason: 'ConsumerMissing' },
+    },
+    {
+      title: 'nor is one that was never seen',
+      given: pool(0, { ...longLost, backlogMessages: unknown('never seen') }),
+      then: { kind: 'hold', from: 0, to: 0, reason: 'SourceUnavailable' },
+    },
+    {
       title: 'one missed look does not lose the demand',
       given: pool(16, missedOnce),
       then: { kind: 'hold', from: 16, to: 16, reason: 'Balanced' },
@@ -111,5 +121,22 @@ describe('what is not seen', () => {
   ])('$title', ({ given, policy, then }) => {
     const { decision } = decideFor(given, spec({ behavior: atOnce, ...policy }));
     expect(summary(decision)).toEqual(then);
+  });
+
+  it('is what the sentence is about, and leaves the recommendation unknown', () => {
+    const { decision } = decideFor(pool(0, absent));
+    expect(decision.recommended).toBeUndefined();
+    expect(decision.message).toBe('consumer work of stream JOBS does not exist: what it needs is not known');
+  });
+
+  it('does not hide what the other sources ask for', () => {
+    const { decision } = decideFor(
+      pool(20, load({ queued: 600 }), absent),
+      spec({ behavior: atOnce, ...twoSources }),
+    );
+    expect(decision.recommended).toBeUndefined();
+    expect(decision.message).toBe(
+      'consumer other of stream JOBS does not exist: what is known asks for at least 11 replicas to drain it within 60 s',
+    );
   });
 });

@@ -100,6 +100,18 @@ describe('zero', () => {
       policy: { zero: { activationMessages: 10, maxWaitSeconds: 30 } },
       then: { kind: 'hold', from: 0, to: 0, reason: 'BelowActivation' },
     },
+    {
+      title: 'is kept while scaleUp is disabled',
+      given: pool(0, load({ queued: 100 })),
+      policy: { behavior: { scaleUp: { selectPolicy: 'Disabled' } } },
+      then: { kind: 'hold', from: 0, to: 0, reason: 'RateLimited' },
+    },
+    {
+      title: 'is left for minReplicas even then',
+      given: pool(0, load({ queued: 100 })),
+      policy: { minReplicas: 2, behavior: { scaleUp: { selectPolicy: 'Disabled' } } },
+      then: { kind: 'scale', from: 0, to: 2, reason: 'BelowMinimum' },
+    },
   ])('$title', ({ given, policy, then }) => {
     const { decision } = decideFor(given, spec({ behavior: atOnce, ...policy }));
     expect(summary(decision)).toEqual(then);

@@ -121,7 +121,7 @@ describe('capacity per replica with heartbeats', () => {
     expect(capacity.serviceMs.kind).toBe('unknown');
   });
 
-  it('is retained when no worker is heard any more', () => {
+  it('is retained when no worker is heard any more, and utilization is not', () => {
     const atMs = 61_000;
     const last = Array.from({ length: 61 }, (_, second) =>
       observation(second * 1_000, {
@@ -133,7 +133,8 @@ describe('capacity per replica with heartbeats', () => {
         ],
       }),
     );
-    const { first } = passes([...last, observation(atMs)], policy);
+    const { first, signals } = passes([...last, observation(atMs)], policy);
+    expect(signals.utilization.kind).toBe('unknown');
     expect(first.capacity).toMatchObject({ basis: 'heartbeats', slots: 4 });
     expect(first.capacity.jobsPerSecond).toBeCloseTo(8, 0);
   });
