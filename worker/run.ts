@@ -14,7 +14,7 @@ import type { Handler } from './handle/context.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
 import { probeRoutes } from './lifecycle/health.ts';
-import { within } from './lifecycle/sleep.ts';
+import { within } from './lifecycle/within.ts';
 import { Lifecycle } from './lifecycle/state.ts';
 import { compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';

@@ -1,9 +1,9 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
+import { sleep } from '#common/sleep.ts';
 import { msToNanos, nanosToMs } from '#common/units.ts';
 import { JetStreamError, apiErrors, requestApi } from '../jetstream/api.ts';
-import { sleep } from '../lifecycle/sleep.ts';
 import { ackWaitMs, checkFit, consumerInfoSchema } from './fit.ts';
 import type { ConsumerInfo, Needs } from './fit.ts';
 import type { PullLimits } from './pull.ts';

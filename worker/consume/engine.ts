@@ -1,8 +1,8 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
+import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
-import { sleep } from '../lifecycle/sleep.ts';
 import type { Settings } from '../options.ts';
 import { Acks } from '../outcome/acks.ts';
 import { DeadLetters } from '../outcome/deadLetter.ts';

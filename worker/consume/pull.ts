@@ -4,7 +4,7 @@ import type { Clock } from '#common/clock.ts';
 import { describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { msToNanos } from '#common/units.ts';
-import { within } from '../lifecycle/sleep.ts';
+import { within } from '../lifecycle/within.ts';
 import type { Counters } from '../report/counters.ts';
 import { reactTo } from './status.ts';
 import type { Reaction, RecheckReason, RepullReason } from './status.ts';

@@ -2,7 +2,7 @@ import { PenstockError, describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { connectNats } from '#common/nats.ts';
 import type { NatsConnection, NatsSettings } from '#common/nats.ts';
-import { sleep } from './sleep.ts';
+import { sleep } from '#common/sleep.ts';
 
 const firstRetryMs = 200;
 const maxRetryMs = 2_000;

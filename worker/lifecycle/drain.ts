@@ -2,7 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import type { Engine } from '../consume/engine.ts';
-import { within } from './sleep.ts';
+import { within } from './within.ts';
 
 /** Part of the grace that is kept for handlers to obey the abort, and for the goodbye. */
 const marginShare = 0.2;

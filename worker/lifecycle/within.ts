@@ -1,16 +1,4 @@
-/** Resolves after the time, or as soon as the signal is aborted; never rejects. */
-export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
-}
+import { sleep } from '#common/sleep.ts';
 
 /**
  * Waits for the event, but no longer than the time, nor after the signal is aborted. No timer is left behind.
