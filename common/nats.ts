@@ -49,6 +49,14 @@ export type NatsSettings = {
   readonly token?: string;
   readonly user?: string;
   readonly password?: string;
+  /** The texts of what the files hold, for hosts that keep them elsewhere. */
+  readonly creds?: string;
+  readonly nkeySeed?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** Never connect to addresses that a server tells of, only to those that are named. Default false. */
+  readonly ignoreGossip?: boolean;
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
@@ -91,6 +99,7 @@ export async function connectNats(settings: NatsSettings, name: string): Promise
       maxPingOut: 2,
       timeout: 5_000,
       authenticator: authenticators(settings),
+      ignoreClusterUpdates: settings.ignoreGossip ?? false,
       ...tls(settings),
     });
   } catch (error) {
@@ -103,8 +112,10 @@ export async function connectNats(settings: NatsSettings, name: string): Promise
 }
 
 function authenticators(settings: NatsSettings): Authenticator[] {
-  const { credsFile, nkeyFile, token, user, password } = settings;
+  const { credsFile, nkeyFile, creds, nkeySeed, token, user, password } = settings;
   const list: Authenticator[] = [];
+  if (creds !== undefined) list.push(credsAuthenticator(Buffer.from(creds)));
+  if (nkeySeed !== undefined) list.push(nkeyAuthenticator(Buffer.from(nkeySeed.trim())));
   if (credsFile !== undefined) list.push((nonce) => credsAuthenticator(readFileSync(credsFile))(nonce));
   if (nkeyFile !== undefined) list.push((nonce) => nkeyAuthenticator(readFileSync(nkeyFile))(nonce));
   if (token !== undefined) list.push(tokenAuthenticator(token));
@@ -112,13 +123,11 @@ function authenticators(settings: NatsSettings): Authenticator[] {
   return list;
 }
 
-function tls({ caFile, certFile, keyFile }: NatsSettings): { tls?: Record<string, string> } {
-  if (caFile === undefined && certFile === undefined && keyFile === undefined) return {};
-  return {
-    tls: {
-      ...(caFile === undefined ? {} : { caFile }),
-      ...(certFile === undefined ? {} : { certFile }),
-      ...(keyFile === undefined ? {} : { keyFile }),
-    },
-  };
+function tls(settings: NatsSettings): { tls?: Record<string, string> } {
+  const names = ['caFile', 'certFile', 'keyFile', 'ca', 'cert', 'key'] as const;
+  const given = names.flatMap((name) => {
+    const value = settings[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return given.length === 0 ? {} : { tls: Object.fromEntries(given) };
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { natsConnectionSchema } from './nats-connection.ts';
+import { natsConnectionSpecSchema } from './nats-connection.ts';
 import { toStructuralSchema } from './structural.ts';
 import type { StructuralSchema } from './structural.ts';
 import { workerPoolStatusSchema } from './worker-pool-status.ts';
@@ -102,7 +102,7 @@ export function definitions(): readonly Definition[] {
       plural: 'natsconnections',
       shortName: 'nc',
       description: 'How to reach one NATS system.',
-      spec: toStructuralSchema(natsConnectionSchema.shape.spec, 'spec'),
+      spec: toStructuralSchema(natsConnectionSpecSchema, 'spec'),
       columns: [
         { name: 'Servers', type: 'string', jsonPath: '.spec.servers', description: 'Addresses.' },
         {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
 import { z } from 'zod';
 import { localProcessSchema } from '#crds/local-process.ts';
-import { natsConnectionSchema } from '#crds/nats-connection.ts';
+import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
 import { operatorEnvironmentSchema } from '../operator/config.ts';
 import { OperatorMetrics } from '../operator/report/metrics.ts';
@@ -40,7 +40,7 @@ A policy file holds YAML documents of three kinds, all of \`apiVersion: penstock
 the place of a Deployment. A field that is not listed here is refused.
 `,
     section('WorkerPool', 'One policy: what is scaled, on which queues, and how.', workerPoolSpecSchema),
-    section('NatsConnection', 'How to reach one NATS system.', natsConnectionSchema.shape.spec),
+    section('NatsConnection', 'How to reach one NATS system.', natsConnectionSpecSchema),
     section('LocalProcess', 'A program to run replicas of, on this machine.', localProcessSchema.shape.spec),
   ].join('\n'),
   'operator.md': [

@@ -5,6 +5,12 @@ import { logLevels } from '#common/log.ts';
 import type { LogLevel } from '#common/log.ts';
 import { secondsToMs } from '#common/units.ts';
 
+const splitList = (list: string): string[] =>
+  list
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
 const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be the name of a namespace');
 
 /** Settings of the operator on Kubernetes. The chart sets them. */
@@ -12,14 +18,16 @@ export const operatorEnvironmentSchema = z.object({
   PENSTOCK_NAMESPACES: z
     .string()
     .default('')
-    .transform((list) =>
-      list
-        .split(',')
-        .map((name) => name.trim())
-        .filter((name) => name !== ''),
-    )
+    .transform(splitList)
     .pipe(z.array(namespaceName).max(1_000))
     .describe('Namespaces to look at, separated by commas. Default: all of the cluster.'),
+  PENSTOCK_NATS_HOSTS: z
+    .string()
+    .default('')
+    .transform(splitList)
+    .describe(
+      'Hosts of NATS servers that pools may use, separated by commas, e.g. *.nats.svc. Default: any.',
+    ),
   PENSTOCK_PERIOD_SECONDS: z.coerce
     .number()
     .min(0.1)
@@ -58,6 +66,8 @@ export const operatorEnvironmentSchema = z.object({
 export type OperatorConfig = {
   /** Empty means all. */
   readonly namespaces: readonly string[];
+  /** Patterns; empty means any. */
+  readonly natsHosts: readonly string[];
   readonly periodMs: number;
   readonly http: { readonly host: string; readonly port: number };
   readonly lease: { readonly namespace: string; readonly name: string };
@@ -70,6 +80,7 @@ export function readConfig(): OperatorConfig {
   const parsed = parseEnvironment(operatorEnvironmentSchema, process.env);
   return {
     namespaces: parsed.PENSTOCK_NAMESPACES,
+    natsHosts: parsed.PENSTOCK_NATS_HOSTS,
     periodMs: secondsToMs(parsed.PENSTOCK_PERIOD_SECONDS),
     http: { host: parsed.PENSTOCK_HTTP_HOST, port: parsed.PENSTOCK_HTTP_PORT },
     lease: {

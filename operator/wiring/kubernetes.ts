@@ -50,7 +50,13 @@ export async function runKubernetesOperator(
     { clock, log, random },
   );
   const collections = createCollections(api, config.namespaces, { clock, log, random });
-  const platform = new KubernetesPlatform({ api, collections, clock, mayWrite: () => elector.isLeading() });
+  const platform = new KubernetesPlatform({
+    api,
+    collections,
+    clock,
+    allowedHosts: config.natsHosts,
+    mayWrite: () => elector.isLeading(),
+  });
   const metrics = new OperatorMetrics();
   const statuses = new StatusWriter(api, clock, log);
   const events = new EventRecorder(api, config.instance, clock, log);

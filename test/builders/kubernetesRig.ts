@@ -90,12 +90,17 @@ export async function createPool(
   });
 }
 
-export async function createConnection(api: ApiServer, namespace: string, url: string): Promise<void> {
+export async function createConnection(
+  api: ApiServer,
+  namespace: string,
+  url: string,
+  spec: Record<string, unknown> = {},
+): Promise<void> {
   await must(api, 'POST', `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/natsconnections`, {
     apiVersion: 'penstock.dev/v1alpha1',
     kind: 'NatsConnection',
     metadata: { name: 'nats' },
-    spec: { servers: [url] },
+    spec: { servers: [url], ...spec },
   });
 }
 
@@ -137,7 +142,13 @@ export async function kubernetesRig(api: ApiServer, namespace: string): Promise<
   const running = Promise.all(Object.values(collections).map((collection) => collection.run(stop.signal)));
   await Promise.all(Object.values(collections).map((collection) => collection.synced()));
   return {
-    platform: new KubernetesPlatform({ api: client, collections, clock: systemClock, mayWrite: () => true }),
+    platform: new KubernetesPlatform({
+      api: client,
+      collections,
+      clock: systemClock,
+      allowedHosts: [],
+      mayWrite: () => true,
+    }),
     collections,
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -1,5 +1,6 @@
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
+import type { NatsConnectionSpec } from '#crds/nats-connection.ts';
 import type { Api } from './api.ts';
 import { path } from './api.ts';
 import { readPod } from './pods.ts';
@@ -7,7 +8,7 @@ import type { Pod } from './pods.ts';
 import { ResourceCache } from './resourceCache.ts';
 import type { CacheOptions } from './resourceCache.ts';
 import { readAutoscaler, readConnection, readPool } from './resources.ts';
-import type { AutoscalerResource, ConnectionResource, PoolResource } from './resources.ts';
+import type { AutoscalerResource, PoolResource } from './resources.ts';
 
 /** One kind over all namespaces that we look at: one cache for the cluster, or one for each namespace. */
 class Collection<T> {
@@ -47,7 +48,7 @@ class Collection<T> {
 
 export type Collections = {
   readonly pools: Collection<PoolResource>;
-  readonly connections: Collection<ConnectionResource>;
+  readonly connections: Collection<NatsConnectionSpec>;
   readonly pods: Collection<Pod>;
   readonly autoscalers: Collection<AutoscalerResource>;
 };

@@ -11,8 +11,11 @@ import { toReplica } from './pods.ts';
 import type { Pod } from './pods.ts';
 import { targetKey } from './resources.ts';
 import type { PoolResource } from './resources.ts';
+import { natsSettings } from './natsSettings.ts';
 import { ScaleTargets } from './scaleTargets.ts';
 import type { Scale } from './scaleTargets.ts';
+import { Secrets } from './secrets.ts';
+import type { Secret } from './secrets.ts';
 import { matches, parseSelector } from './selector.ts';
 import { markVictims } from './victims.ts';
 
@@ -27,6 +30,8 @@ export type KubernetesParts = {
   readonly api: Api;
   readonly collections: Collections;
   readonly clock: Clock;
+  /** Hosts of NATS servers that may be connected to, `*.` patterns included; none means any. */
+  readonly allowedHosts: readonly string[];
   /** Asked right before each write: an operator that has lost its lease must not write. */
   readonly mayWrite: () => boolean;
 };
@@ -38,10 +43,12 @@ const mostTries = 5;
 export class KubernetesPlatform implements Platform {
   readonly #parts: KubernetesParts;
   readonly #targets: ScaleTargets;
+  readonly #secrets: Secrets;
 
   constructor(parts: KubernetesParts) {
     this.#parts = parts;
     this.#targets = new ScaleTargets(parts.api, parts.clock);
+    this.#secrets = new Secrets(parts.api, parts.clock);
   }
 
   pools(): readonly Pool[] {
@@ -62,7 +69,8 @@ export class KubernetesPlatform implements Platform {
     const found = this.#parts.collections.connections.get(key);
     if (found === undefined)
       return new PenstockError('ConnectionMissing', `there is no NatsConnection "${key}"`);
-    return { servers: found.servers, inboxPrefix: '_INBOX' };
+    const readSecret = (name: string): Secret | Error => this.#secrets.read(namespaceOf(pool), name);
+    return natsSettings(found, readSecret, this.#parts.allowedHosts);
   }
 
   async workload(pool: Pool): Promise<Seen<WorkloadFacts>> {

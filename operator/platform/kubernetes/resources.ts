@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { natsConnectionSchema } from '#crds/nats-connection.ts';
+import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
+import type { NatsConnectionSpec } from '#crds/nats-connection.ts';
 import { conditionSchema } from '#crds/worker-pool-status.ts';
 import type { Condition } from '#crds/worker-pool-status.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
@@ -44,11 +45,8 @@ export function readPool(object: unknown, metadata: Metadata): PoolResource {
   };
 }
 
-export type ConnectionResource = { readonly servers: readonly string[] };
-
-export function readConnection(object: unknown): ConnectionResource {
-  const { spec } = z.object({ spec: natsConnectionSchema.shape.spec }).parse(object);
-  return { servers: spec.servers };
+export function readConnection(object: unknown): NatsConnectionSpec {
+  return z.object({ spec: natsConnectionSpecSchema }).parse(object).spec;
 }
 
 /** Another autoscaler: what it scales. */

@@ -59,6 +59,10 @@ export function statusOfRefusal(
 export function storyOf(status: WorkerPoolStatus): string {
   const { observedGeneration, replicas, readyReplicas, desiredReplicas, reason, lastScale, conditions } =
     status;
+  // A figure that becomes known, or is no longer, is news; another value is not.
+  const known = [status.backlogMessages, status.arrivalsPerSecond, status.completionsPerSecond].map(
+    (figure) => figure !== undefined,
+  );
   const said = conditions?.map((condition) => [condition.type, condition.status, condition.reason]);
   return JSON.stringify([
     observedGeneration,
@@ -68,24 +72,20 @@ export function storyOf(status: WorkerPoolStatus): string {
     reason,
     lastScale?.to,
     said,
+    known,
   ]);
 }
 
-/** What may wait a little. */
+/** What may wait a little: figures, and the words of conditions, which may hold some. */
 export function figuresOf(status: WorkerPoolStatus): string {
-  const {
-    backlogMessages,
-    arrivalsPerSecond,
-    completionsPerSecond,
-    capacityPerReplica,
-    recommendedReplicas,
-  } = status;
+  const { backlogMessages, arrivalsPerSecond, completionsPerSecond, capacityPerReplica } = status;
   return JSON.stringify([
     backlogMessages,
     arrivalsPerSecond,
     completionsPerSecond,
     capacityPerReplica,
-    recommendedReplicas,
+    status.recommendedReplicas,
+    status.conditions?.map(({ message }) => message),
   ]);
 }
 

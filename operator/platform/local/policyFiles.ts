@@ -100,6 +100,13 @@ export function combine(files: readonly Policies[]): ReadResult {
   const connections = files.flatMap((f) => f.connections);
   const processes = files.flatMap((f) => f.processes);
   const problems = [...twice(pools), ...twice(connections), ...twice(processes)];
+  for (const { resource, file, line } of connections) {
+    const field = onClusterOnly.find((name) => resource.spec[name] !== undefined);
+    if (field === undefined) continue;
+    const message =
+      'secrets live on a cluster; here credentials come from the environment (NATS_CREDS, NATS_CA, …)';
+    problems.push({ file, line: line(`spec.${field}`), field: `spec.${field}`, message });
+  }
   const targets = new Map<string, string>();
 
   const sound = pools.filter((placed) => {
@@ -147,6 +154,8 @@ export const keyOf = (namespace: string, name: string): string => `${namespace}/
 export function workingDirectory({ file, resource }: Placed<LocalProcess>): string {
   return resolve(dirname(file), resource.spec.workingDirectory ?? '.');
 }
+
+const onClusterOnly = ['credentials', 'nkey', 'token', 'userPassword', 'tls'] as const;
 
 const none: Policies = { pools: [], connections: [], processes: [] };
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { definitions } from '#crds/definitions.ts';
-import { natsConnectionSchema } from '#crds/nats-connection.ts';
+import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
 import { until } from '../../builders/until.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
@@ -118,11 +118,18 @@ describe('API server and zod agree on', () => {
     'an address of the web': { servers: ['http://169.254.169.254/'] },
     'an address with user information': { servers: ['nats://me:secret@nats:4222'] },
     'an address that breaks the line': { servers: ['nats://nats\r\nSUB >'] },
+    'each way to log in': { servers: ['nats://nats:4222'], token: { secretName: 'nats' } },
+    'two ways to log in': {
+      servers: ['nats://nats:4222'],
+      token: { secretName: 'nats' },
+      credentials: { secretName: 'nats' },
+    },
+    'a secret of another namespace': { servers: ['nats://nats:4222'], nkey: { secretName: 'other/nats' } },
     'a socket': { servers: ['unix:///var/run/nats.sock'] },
     'addresses without end': { servers: Array.from({ length: 65 }, (_, i) => `nats://n${i}:4222`) },
   };
   test.each(Object.entries(connections))('%s', async (_, spec) => {
-    const schema: z.ZodType = natsConnectionSchema.shape.spec;
+    const schema: z.ZodType = natsConnectionSpecSchema;
     expect(await serverTakes(connectionsPath, 'NatsConnection', spec)).toBe(schema.safeParse(spec).success);
   });
 });

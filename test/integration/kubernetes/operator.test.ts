@@ -144,7 +144,10 @@ describe('one operator', () => {
   test('writes nothing while nothing changes', async () => {
     const namespace = await prepare();
     await using _program = start(namespace);
-    await until('the pool to be seen', async () => (await ready(namespace))?.status === 'True');
+    await until('all to be measured', async () => {
+      const { arrivalsPerSecond, completionsPerSecond } = await status(namespace);
+      return arrivalsPerSecond === '0' && completionsPerSecond === '0';
+    });
     const version = async (): Promise<string> =>
       ((await must(api, 'GET', poolPath(namespace))) as { metadata: { resourceVersion: string } }).metadata
         .resourceVersion;
@@ -248,6 +251,44 @@ describe('one operator', () => {
       });
     },
   );
+});
+
+test('a token is read from its secret, and a new one is used without a restart', async () => {
+  await using guarded = await startNatsServer({ args: ['--auth', 'right'] });
+  const namespace = await createNamespace(api);
+  await using admin = {
+    connection: await connect({ servers: guarded.url, token: 'right' }),
+    [Symbol.asyncDispose]: () => admin.connection.close(),
+  };
+  const manager = await jetstreamManager(admin.connection);
+  await manager.streams.add({ name: 'JOBS', subjects: ['jobs'] });
+  await manager.consumers.add('JOBS', { durable_name: 'work', ack_policy: 'explicit' });
+  await createConnection(api, namespace, guarded.url, { token: { secretName: 'nats' } });
+  await createDeployment(api, namespace, 'work');
+  await createPool(api, namespace, 'work');
+  await using _program = start(namespace);
+
+  const says = async (pattern: RegExp): Promise<boolean> => {
+    const message = (await status(namespace)).conditions?.find(({ type }) => type === 'Ready')?.message;
+    return message !== undefined && pattern.test(message);
+  };
+  const secrets = `/api/v1/namespaces/${namespace}/secrets`;
+  await until('the missing secret to be named', () => says(/Secret .*nats cannot be read/));
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'nats' },
+    stringData: { token: 'wrong' },
+  };
+  await must(api, 'POST', secrets, secret);
+  await until('the missing annotation to be named', () =>
+    says(/Secret nats may not be used with 127\.0\.0\.1/),
+  );
+  const metadata = { annotations: { 'penstock.dev/nats-servers': '127.0.0.1' } };
+  await must(api, 'PATCH', `${secrets}/nats`, { metadata }, merge);
+  await until('the wrong token to be refused', () => says(/[Aa]uthorization/), 60_000);
+  await must(api, 'PATCH', `${secrets}/nats`, { stringData: { token: 'right' } }, merge);
+  await until('the pool to be ready', async () => (await ready(namespace))?.status === 'True', 60_000);
 });
 
 describe('rights', () => {
