@@ -17,13 +17,13 @@ type Environment = Readonly<Record<string, string>>;
 
 /** `penstock ARGS…` as a process of its own; killed at disposal if it still runs. */
 export const penstock = (args: readonly string[], env: Environment = {}): Program =>
-  run('cli/main.ts', args, env);
+  run(fromRoot('cli/main.ts'), args, env);
 
 /** The operator on Kubernetes, likewise. */
-export const operator = (env: Environment): Program => run('operator/main.ts', [], env);
+export const operator = (env: Environment): Program => run(fromRoot('operator/main.ts'), [], env);
 
-function run(file: string, args: readonly string[], env: Environment): Program {
-  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
+/** Any program for Node, likewise. */
+export function run(path: string, args: readonly string[] = [], env: Environment = {}): Program {
   const child = spawn(process.execPath, [path, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], ...env },
@@ -50,3 +50,5 @@ function run(file: string, args: readonly string[], env: Environment): Program {
     },
   };
 }
+
+export const fromRoot = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));

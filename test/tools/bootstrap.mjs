@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] COMMAND [ARG…]`.
+ * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--helm] COMMAND [ARG…]`.
  *
  * Plain JavaScript on purpose: it is the one file that the machine's own Node (20 or later) runs. It installs
  * the packages when the lock file changed, among them the pinned Node 24; builds the pinned servers that are asked
@@ -20,16 +20,17 @@ const oldestNatsServer = [2, 12, 3];
 
 const given = process.argv.slice(2);
 const servers = new Set();
-while (given[0] === '--nats' || given[0] === '--kubernetes') servers.add(given.shift());
+while (['--nats', '--kubernetes', '--helm'].includes(given[0])) servers.add(given.shift());
 const [command, ...args] = given;
 if (command === undefined)
-  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] COMMAND [ARG…]');
+  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--helm] COMMAND [ARG…]');
 
 installPackages();
 const environment = { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') };
 requireNode(environment);
 if (servers.has('--nats')) environment.PENSTOCK_NATS_SERVER = natsServer();
 if (servers.has('--kubernetes')) Object.assign(environment, kubernetes());
+if (servers.has('--helm')) environment.PENSTOCK_HELM = helm();
 run(command, args, environment);
 
 function installPackages() {
@@ -101,6 +102,19 @@ function kubernetes() {
       const variable = variableOf(name);
       return [variable, process.env[variable] ?? goTool({ name, ...tool })];
     }),
+  );
+}
+
+function helm() {
+  return (
+    process.env.PENSTOCK_HELM ??
+    goTool({
+      name: 'helm',
+      folder: 'test/tools/helm',
+      package: 'helm.sh/helm/v4/cmd/helm',
+      flags: ['-trimpath', '-ldflags', '-s -w'],
+      takes: 'two to five minutes',
+    })
   );
 }
 

@@ -1,0 +1,60 @@
+/**
+ * `npm run build [-- FOLDER]`: what the images hold. Each program becomes a few ES modules that need nothing but Node,
+ * in FOLDER, by default out/:
+ *
+ *     operator/main.mjs          the operator on Kubernetes
+ *     worker/main.mjs HANDLER    the worker program
+ *     worker/index.mjs           `penstock/worker`, for handlers: it shares its code with the program
+ *
+ * Modules are split where the sources import dynamically: what main.mjs does before its import, as turning the compile
+ * cache on, still happens before the rest is loaded. Handler modules are loaded by path at run time as before.
+ */
+import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const folder = resolve(process.argv[2] ?? join(root, 'out'));
+const { engines, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  engines: { node: string };
+  version: string;
+};
+
+/** Dependencies in CommonJS call `require` for Node's own modules, which an ES module does not have. */
+const banner =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+await bundle('operator', ['operator/main.ts']);
+await bundle('worker', ['worker/main.ts', 'worker/index.ts']);
+// Handlers find it under the name that they import in the repository.
+await writeFile(
+  join(folder, 'worker/package.json'),
+  `${JSON.stringify({ name: 'penstock', version, type: 'module', exports: { './worker': './index.mjs' } }, null, 2)}\n`,
+);
+
+async function bundle(name: string, entries: readonly string[]): Promise<void> {
+  const outdir = join(folder, name);
+  await rm(outdir, { recursive: true, force: true });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [...entries],
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: `node${engines.node.replace(/^>=/, '')}`,
+    // Readable, with the name of each source file above its lines: stack traces need no source maps, which Node would
+    // parse at every start (160 ms and 30 MB of a worker).
+    minifySyntax: true,
+    legalComments: 'none',
+    banner: { js: banner },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  console.log(`${outdir}: ${(bytes / 1_048_576).toFixed(1)} MB`);
+}
