@@ -4,6 +4,7 @@ import { enableCompileCache } from 'node:module';
 import { Command, InvalidArgumentError } from 'commander';
 import { PenstockError } from '#common/errors.ts';
 import { readConfig } from './config.ts';
+import { addDlqCommands } from './dlqCommand.ts';
 
 // What the commands load below starts twice as fast the second time.
 enableCompileCache();
@@ -78,6 +79,20 @@ Example:
   .action(async (module: string) => {
     const { runWorkerProgram } = await import('../worker/program.ts');
     process.exitCode = await runWorkerProgram(module);
+  });
+
+addDlqCommands(program);
+
+program
+  .command('crds')
+  .description('Print the CustomResourceDefinitions, for kubectl apply -f -.')
+  .option('--json', 'print a List as JSON instead of YAML documents', false)
+  .action(async ({ json }: { json: boolean }) => {
+    const { definitions, toYaml } = await import('#crds/definitions.ts');
+    const list = { apiVersion: 'v1', kind: 'List', items: definitions() };
+    process.stdout.write(
+      json ? `${JSON.stringify(list, null, 2)}\n` : definitions().map(toYaml).join('---\n'),
+    );
   });
 
 try {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { localPolicy } from '../../builders/localPolicy.ts';
 import { penstock } from '../../builders/program.ts';
@@ -18,6 +19,20 @@ describe('--help teaches', () => {
     expect(await program.ended).toBe(0);
     for (const pattern of says) expect(program.stdout()).toMatch(pattern);
   });
+});
+
+test('crds prints the definitions that the repository holds', async () => {
+  await using yaml = penstock(['crds']);
+  expect(await yaml.ended).toBe(0);
+  const names = ['workerpools.penstock.dev', 'natsconnections.penstock.dev'];
+  const files = names.map((name) =>
+    readFileSync(new URL(`../../../crds/${name}.yaml`, import.meta.url), 'utf8'),
+  );
+  expect(yaml.stdout()).toBe(files.join('---\n'));
+  await using json = penstock(['crds', '--json']);
+  expect(await json.ended).toBe(0);
+  const list = JSON.parse(json.stdout()) as { items: { metadata: { name: string } }[] };
+  expect(list.items.map(({ metadata }) => metadata.name)).toEqual(names);
 });
 
 test('--version is the version of the package', async () => {
