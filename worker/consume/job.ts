@@ -1,5 +1,6 @@
 import type { Msg } from '@nats-io/transport-node';
 import { describeError } from '#common/errors.ts';
+import { idempotencyKeyHeader } from '../deadLetters/headers.ts';
 import { MalformedPayload } from '../outcome/verdict.ts';
 import { parseAckSubject } from './ackSubject.ts';
 import type { AckFacts } from './ackSubject.ts';
@@ -24,7 +25,10 @@ export type Job = {
   readonly attempt: number;
   /** When the stream stored the message. */
   readonly publishedAt: Date;
-  /** The publisher's `Nats-Msg-Id`, or `stream:sequence`: equal for every attempt at the same job. */
+  /**
+   * The publisher's `Nats-Msg-Id`, or `stream:sequence`: equal for every attempt at the same job, also when it was sent
+   * back from the dead letters.
+   */
   readonly idempotencyKey: string;
 };
 
@@ -48,6 +52,7 @@ export class Delivery {
   }
 }
 
+const keyHeader = idempotencyKeyHeader.toLowerCase();
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const noFacts: AckFacts = { stream: '', consumer: '', deliveries: 0, streamSequence: 0, publishedAtMs: 0 };
 
@@ -103,7 +108,7 @@ export class DeliveredJob implements Job {
   }
 
   get idempotencyKey(): string {
-    const id = this.headers.get('nats-msg-id');
+    const id = this.headers.get(keyHeader) ?? this.headers.get('nats-msg-id');
     return id === undefined || id === '' ? `${this.stream}:${this.sequence}` : id;
   }
 

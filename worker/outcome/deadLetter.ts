@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { parseAckSubject } from '../consume/ackSubject.ts';
+import { DeliveredJob } from '../consume/job.ts';
 import type { Delivery } from '../consume/job.ts';
+import { idempotencyKeyHeader, letterHeaders } from '../deadLetters/headers.ts';
 import { JetStreamError, apiErrors, requestApi } from '../jetstream/api.ts';
 import type { DeadLetterReason } from './verdict.ts';
 
@@ -120,15 +122,16 @@ function deadLetterHeaders(delivery: Delivery, death: Death, stream: string): Ms
   const set = (name: string, value: string | number): void => hdrs.set(name, singleLine(`${value}`));
   set('Nats-Expected-Stream', stream);
   set('Nats-Msg-Id', `${facts?.stream}:${facts?.streamSequence}:${facts?.consumer}`);
-  set('Penstock-Reason', death.reason);
-  set('Penstock-Error', death.error.message);
-  set('Penstock-Attempts', delivery.attempt);
-  set('Penstock-Origin-Stream', facts?.stream ?? '');
-  set('Penstock-Origin-Consumer', facts?.consumer ?? '');
-  set('Penstock-Origin-Sequence', facts?.streamSequence ?? 0);
-  set('Penstock-Origin-Subject', delivery.message.subject);
-  set('Penstock-Published-At', new Date(facts?.publishedAtMs ?? 0).toISOString());
-  set('Penstock-Failed-At', new Date(death.atMs).toISOString());
+  set(idempotencyKeyHeader, new DeliveredJob(delivery).idempotencyKey);
+  set(letterHeaders.reason, death.reason);
+  set(letterHeaders.error, death.error.message);
+  set(letterHeaders.attempts, delivery.attempt);
+  set(letterHeaders.originStream, facts?.stream ?? '');
+  set(letterHeaders.originConsumer, facts?.consumer ?? '');
+  set(letterHeaders.originSequence, facts?.streamSequence ?? 0);
+  set(letterHeaders.originSubject, delivery.message.subject);
+  set(letterHeaders.publishedAt, new Date(facts?.publishedAtMs ?? 0).toISOString());
+  set(letterHeaders.failedAt, new Date(death.atMs).toISOString());
   return hdrs;
 }
 

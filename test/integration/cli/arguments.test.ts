@@ -7,10 +7,14 @@ import { freePort } from '../../tools/serverProcess.ts';
 
 describe('--help teaches', () => {
   const cases: Record<string, { args: string[]; says: RegExp[] }> = {
-    'the commands there are': { args: ['--help'], says: [/local/, /worker/] },
+    'the commands there are': { args: ['--help'], says: [/local/, /worker/, /dlq/] },
     'how to run the operator here': {
       args: ['local', '--help'],
       says: [/--once/, /--json/, /Exit codes/, /Example:\n\s+penstock local -f/],
+    },
+    'how to look after dead letters': {
+      args: ['dlq', '--help'],
+      says: [/list/, /show/, /redrive/, /purge/, /Exit codes/, /Examples:/],
     },
     'how to run a worker': { args: ['worker', '--help'], says: [/PENSTOCK_STREAM/, /Example:/] },
   };
