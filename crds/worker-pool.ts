@@ -139,6 +139,11 @@ export const workerPoolSpecSchema = z
       .describe('When to go to zero replicas and back; only with minReplicas 0.'),
     guards: z
       .strictObject({
+        downstream: enforcement
+          .default('Enforce')
+          .describe(
+            'No more replicas than a dependency behind them can serve; a suspicion is tested by a short step down.',
+          ),
         ackPending: enforcement
           .default('Enforce')
           .describe('No more replicas than max_ack_pending can feed.'),

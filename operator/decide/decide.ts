@@ -1,11 +1,13 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Signals } from '../measure/signals.ts';
 import { deadBand } from './deadBand.ts';
-import type { Decision, HoldReason, ScaleReason } from './decision.ts';
+import type { Decision, HoldReason, Limit, ScaleReason } from './decision.ts';
 import { diagnose, targetDiagnosis } from './diagnosis.ts';
 import { evidenceOf } from './evidence.ts';
 import { fallback, missingData, whatIsUnknown } from './freshness.ts';
+import { followExperiment } from './experiment.ts';
 import { ackPendingGuard } from './guards/ackPending.ts';
+import { downstreamGuard, downstreamTest } from './guards/downstream.ts';
 import { enforce } from './guards/guard.ts';
 import { schedulingGuard } from './guards/scheduling.ts';
 import { bounds, contest, mode, ratePolicies, stabilization } from './limits.ts';
@@ -29,13 +31,21 @@ export type DecideInput = {
 export type Decided = { readonly decision: Decision; readonly memory: Memory };
 
 /** Rules that find more replicas useless. Each only ever limits an increase. */
-const guards = [ackPendingGuard, schedulingGuard];
+const guards = [downstreamGuard, ackPendingGuard, schedulingGuard];
 
 /** From what the demand asks for to what is wanted. The order matters: each rule sees what those before it left. */
 const wantedRules: readonly Rule[] = [missingData, fallback, ...guards.map(enforce), deadBand];
 
 /** From what is wanted to what is done now. */
-const allowedRules: readonly Rule[] = [stabilization, ratePolicies, contest, bounds, zero, mode];
+const allowedRules: readonly Rule[] = [
+  stabilization,
+  ratePolicies,
+  downstreamTest,
+  contest,
+  bounds,
+  zero,
+  mode,
+];
 
 /** However quiet, a pool is looked at again after this time, milliseconds. */
 const longestCheckMs = 15_000;
@@ -60,7 +70,9 @@ export function decide(input: DecideInput): Decided {
     return gate({ ...input, memory }, 'TurnedOff', message, current);
   }
 
-  const situation = situate(input, workload, seeded(memory, current, nowMs), current);
+  const facts = situate(input, workload, seeded(memory, current, nowMs), current);
+  const experiment = followExperiment(facts);
+  const situation = { ...facts, memory: { ...facts.memory, experiment } };
   const asked: Proposal = { replicas: situation.demand.replicas, limitedBy: [], isFallback: false };
   const wanted = apply(wantedRules, asked, situation);
   const allowed = apply(allowedRules, wanted, situation);
@@ -69,7 +81,7 @@ export function decide(input: DecideInput): Decided {
     { replicas: wanted.replicas, atMs: nowMs },
     situation.windows,
   );
-  return { decision: conclude(situation, allowed), memory: { ...memory, recommendations } };
+  return { decision: conclude(situation, allowed), memory: { ...memory, recommendations, experiment } };
 }
 
 /** After a restart the present size counts as recommended, so that the first decision takes nothing away. */
@@ -126,13 +138,18 @@ function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Pro
     const reason = lastLimit?.reason ?? unknown?.reason ?? 'Balanced';
     return { kind: 'hold', from: current, to: current, reason, ...conclusion };
   }
-  const reason = isFallback ? 'Fallback' : scaleReason(situation, replicas);
+  const reason = isFallback ? 'Fallback' : scaleReason(situation, replicas, limitedBy);
   return { kind: 'scale', from: current, to: replicas, reason, ...conclusion };
 }
 
-function scaleReason({ current, demand, spec }: Situation, to: number): ScaleReason {
+function scaleReason(
+  { current, demand, spec }: Situation,
+  to: number,
+  limitedBy: readonly Limit[],
+): ScaleReason {
   if (current < spec.minReplicas) return 'BelowMinimum';
   if (current > spec.maxReplicas) return 'AboveMaximum';
+  if (to < current && limitedBy.some(({ reason }) => reason === 'DownstreamTest')) return 'DownstreamTest';
   if (to < current) return to === 0 ? 'IdleToZero' : 'DemandFell';
   if (current === 0) return 'WokeFromZero';
   const [arrivals, backlog] = demand.sources.reduce(

@@ -40,7 +40,9 @@ export type ScaleReason =
   | 'IdleToZero'
   | 'BelowMinimum'
   | 'AboveMaximum'
-  | 'Fallback';
+  | 'Fallback'
+  /** Fewer replicas are tried, to see whether they complete as much. */
+  | 'DownstreamTest';
 
 export type HoldReason =
   /** The replicas are what the demand asks for. */
@@ -60,6 +62,12 @@ export type LimitReason =
   | 'Measuring'
   /** Somebody else has changed the replicas a moment ago. */
   | 'Contested'
+  /** Jobs run slower the more replicas there are: none is added while that is tested. */
+  | 'DownstreamSuspected'
+  /** Something behind the replicas is at its limit. */
+  | 'DownstreamSaturated'
+  /** Fewer replicas are tried, to see whether they complete as much. */
+  | 'DownstreamTest'
   | 'AckPendingLimited'
   | 'ReplicasFailing'
   | 'Unschedulable'
@@ -95,6 +103,7 @@ export type Diagnosis = {
     | 'SourceAvailable'
     | 'Active'
     | 'ScalingLimited'
+    | 'DownstreamSaturated'
     | 'AckPendingLimited'
     | 'ReplicasFailing'
     | 'Unschedulable';

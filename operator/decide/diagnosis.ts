@@ -70,5 +70,5 @@ function guardDiagnosis(guard: Guard, situation: Situation): readonly Diagnosis[
   if (situation.spec.guards[guard.name] === 'Off') return [];
   const verdict = guard.check(situation);
   if (verdict.kind === 'ok') return [];
-  return [{ type: verdict.reason, status: 'True', reason: verdict.reason, message: verdict.message }];
+  return [{ ...verdict.condition, reason: verdict.reason, message: verdict.message }];
 }

@@ -1,4 +1,6 @@
 import type { WorkloadSignals } from '../measure/signals.ts';
+import { noExperiment } from './experimentState.ts';
+import type { Experiment } from './experimentState.ts';
 import { emptyRecommendations } from './stabilization.ts';
 import type { Recommendations } from './stabilization.ts';
 
@@ -16,6 +18,8 @@ export type Memory = {
   /** How often in a row that happened; it doubles the time we stay away. */
   readonly contests: number;
   readonly isTurnedOff: boolean;
+  /** How far it is known whether more replicas help. */
+  readonly experiment: Experiment;
 };
 
 export type ScaleEvent = { readonly atMs: number; readonly change: number };
@@ -50,6 +54,7 @@ export function initialMemory(nowMs: number, written?: number): Memory {
     contestedUntilMs: undefined,
     contests: 0,
     isTurnedOff: false,
+    experiment: noExperiment,
   };
 }
 

@@ -9,6 +9,8 @@ export type Fleet = {
   /** Jobs that one replica runs at once, retained while no worker is heard. */
   readonly slotsPerReplica: number | undefined;
   readonly work: Work | undefined;
+  /** Run times of the jobs that succeeded since the last pass. */
+  readonly reported: { readonly jobs: number; readonly ms: number };
   /** Over about the last half minute. */
   readonly busyMs: number;
   readonly openMs: number;
@@ -21,6 +23,10 @@ export type Work = {
   readonly attempts: number;
   readonly deliveries: number;
   readonly firstDeliveries: number;
+  /** Run times of the jobs that succeeded. */
+  readonly serviceCount: number;
+  readonly serviceMs: number;
+  readonly serviceSquaresMs2: number;
   /** Mean busy time per attempt when the last attempt ended, milliseconds. */
   readonly settledMs: number;
   /** Age of the longest running job at the last look, milliseconds. */
@@ -31,6 +37,7 @@ export const emptyFleet: Fleet = {
   workers: new Map(),
   slotsPerReplica: undefined,
   work: undefined,
+  reported: { jobs: 0, ms: 0 },
   busyMs: 0,
   openMs: 0,
 };
@@ -48,6 +55,9 @@ const utilizationMemoryMs = 30_000;
 const mostWorkers = 10_000;
 
 type Growth = {
+  serviceCount: number;
+  serviceMs: number;
+  serviceSquaresMs2: number;
   busyMs: number;
   slotMs: number;
   succeeded: number;
@@ -72,7 +82,17 @@ export function followFleet(
   const followed = heard.slice(0, mostWorkers);
   const slotsPerReplica = medianSlots(followed) ?? fleet.slotsPerReplica;
   const workers = new Map<string, Arrived>();
-  const sum: Growth = { busyMs: 0, slotMs: 0, succeeded: 0, attempts: 0, deliveries: 0, firstDeliveries: 0 };
+  const sum: Growth = {
+    busyMs: 0,
+    slotMs: 0,
+    succeeded: 0,
+    attempts: 0,
+    deliveries: 0,
+    firstDeliveries: 0,
+    serviceCount: 0,
+    serviceMs: 0,
+    serviceSquaresMs2: 0,
+  };
   let oldestRunningMs = 0;
   for (const arrived of followed) {
     const { heartbeat } = arrived;
@@ -93,6 +113,7 @@ export function followFleet(
     work: hasWorked
       ? rememberWork(fleet.work ?? assumedWork(priorServiceMs), sum, elapsedMs, oldestRunningMs)
       : fleet.work,
+    reported: { jobs: sum.serviceCount, ms: sum.serviceMs },
     busyMs: fleet.busyMs * fading + sum.busyMs,
     openMs: fleet.openMs * fading + sum.slotMs,
   };
@@ -121,6 +142,9 @@ function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: 
     attempts: attempts(totals) - attempts(old),
     deliveries: totals.deliveries - old.deliveries,
     firstDeliveries: totals.firstDeliveries - old.firstDeliveries,
+    serviceCount: now.heartbeat.service.count - before.heartbeat.service.count,
+    serviceMs: now.heartbeat.service.sumMs - before.heartbeat.service.sumMs,
+    serviceSquaresMs2: now.heartbeat.service.sumSquaresMs2 - before.heartbeat.service.sumSquaresMs2,
   };
   const smallest = Math.min(
     growth.busyMs,
@@ -129,6 +153,9 @@ function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: 
     growth.attempts,
     growth.deliveries,
     growth.firstDeliveries,
+    growth.serviceCount,
+    growth.serviceMs,
+    growth.serviceSquaresMs2,
   );
   const mostBusyMs = 2 * slotsPerReplica * (now.atMs - before.atMs + 1_000);
   const isBelievable = smallest >= 0 && growth.busyMs <= mostBusyMs;
@@ -139,6 +166,9 @@ function addGrowth(sum: Growth, before: Arrived, now: Arrived, slotsPerReplica: 
   sum.attempts += growth.attempts;
   sum.deliveries += growth.deliveries;
   sum.firstDeliveries += growth.firstDeliveries;
+  sum.serviceCount += growth.serviceCount;
+  sum.serviceMs += growth.serviceMs;
+  sum.serviceSquaresMs2 += growth.serviceSquaresMs2;
 }
 
 function assumedWork(priorServiceMs: number): Work {
@@ -148,6 +178,9 @@ function assumedWork(priorServiceMs: number): Work {
     attempts: priorJobs,
     deliveries: 0,
     firstDeliveries: 0,
+    serviceCount: 0,
+    serviceMs: 0,
+    serviceSquaresMs2: 0,
     settledMs: priorServiceMs,
     oldestRunningMs: 0,
   };
@@ -171,6 +204,9 @@ function rememberWork(
     succeeded: work.succeeded * fading + growth.succeeded,
     deliveries: work.deliveries * fading + growth.deliveries,
     firstDeliveries: work.firstDeliveries * fading + growth.firstDeliveries,
+    serviceCount: work.serviceCount * fading + growth.serviceCount,
+    serviceMs: work.serviceMs * fading + growth.serviceMs,
+    serviceSquaresMs2: work.serviceSquaresMs2 * fading + growth.serviceSquaresMs2,
     settledMs: growth.attempts > 0 ? busyMs / attempts : work.settledMs,
     oldestRunningMs,
   };

@@ -1,9 +1,12 @@
+import { emptyBatches } from './batches.ts';
+import type { Batches } from './batches.ts';
 import type { Reading } from './continuity.ts';
 import { emptyThroughput } from './capacity.ts';
 import type { Throughput } from './capacity.ts';
 import { emptyFleet } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { Sample } from './rates.ts';
+import type { OldestUnresolved } from './signals.ts';
 
 /** What must be remembered between passes to turn facts into rates. Plain data of bounded size. */
 export type History = {
@@ -11,6 +14,8 @@ export type History = {
   readonly sources: readonly SourceHistory[];
   readonly startMs: number | undefined;
   readonly readyReplicas: number;
+  /** Since when the same number of replicas has been ready with none leaving. */
+  readonly steadySinceMs: number | undefined;
   readonly troubleSinceMs: number | undefined;
 };
 
@@ -21,6 +26,10 @@ export type SourceHistory = {
   readonly lastWorkMs: number | undefined;
   readonly fleet: Fleet;
   readonly throughput: Throughput;
+  readonly batches: Batches;
+  /** Since when messages have been pending without any being delivered, with replicas ready all the time. */
+  readonly stalledSinceMs: number | undefined;
+  readonly oldest: OldestUnresolved | undefined;
 };
 
 export const emptyHistory: History = {
@@ -28,6 +37,7 @@ export const emptyHistory: History = {
   sources: [],
   startMs: undefined,
   readyReplicas: 0,
+  steadySinceMs: undefined,
   troubleSinceMs: undefined,
 };
 
@@ -38,4 +48,7 @@ export const emptySourceHistory: SourceHistory = {
   lastWorkMs: undefined,
   fleet: emptyFleet,
   throughput: emptyThroughput,
+  batches: emptyBatches,
+  stalledSinceMs: undefined,
+  oldest: undefined,
 };

@@ -28,7 +28,7 @@ export function measure(
   const circumstances: Circumstances = {
     atMs,
     elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
-    ...replicasAtWork(history, workload),
+    ...replicasAtWork(history, workload, atMs),
     prior: spec.prior,
   };
   const measured = observation.sources.map((source, index) =>
@@ -41,6 +41,7 @@ export function measure(
     sources: measured.map((source) => source.history),
     startMs,
     readyReplicas: circumstances.ready,
+    steadySinceMs: circumstances.steadySinceMs,
     troubleSinceMs: workload.kind === 'seen' ? workload.troubleSinceMs : history.troubleSinceMs,
   };
   return {
@@ -77,14 +78,18 @@ function measureWorkload(history: History, workload: Seen<WorkloadFacts>, atMs: 
 
 /** While a replica leaves, it is not known who completes what. */
 function replicasAtWork(
-  { readyReplicas: before }: History,
+  { readyReplicas: before, steadySinceMs }: History,
   workload: WorkloadSignals,
-): Pick<Circumstances, 'ready' | 'steady' | 'working'> {
-  if (workload.kind !== 'seen') return { ready: before, steady: 0, working: before };
+  atMs: number,
+): Pick<Circumstances, 'ready' | 'steady' | 'steadySinceMs' | 'working'> {
+  if (workload.kind !== 'seen') {
+    return { ready: before, steady: 0, steadySinceMs: undefined, working: before };
+  }
   const { ready, terminating } = workload;
   return {
     ready,
     steady: terminating > 0 ? 0 : Math.min(before, ready),
+    steadySinceMs: terminating > 0 || ready !== before ? undefined : (steadySinceMs ?? atMs),
     working: Math.max(before, ready) + terminating,
   };
 }

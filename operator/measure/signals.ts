@@ -1,3 +1,5 @@
+import type { Batch } from './batches.ts';
+
 /**
  * The quantities a decision is made of, with units. docs/signals.md says where each comes from and when it is
  * unknown. Every number here is finite and not negative; unknown is a value of its own, never 0.
@@ -43,10 +45,36 @@ export type SourceSignals = {
   readonly capacity: Capacity;
   readonly maxAckPending: Known<number | 'unlimited'>;
   readonly paused: boolean;
+  /** Requests for messages that wait at the server. */
+  readonly openPulls: Known;
+  readonly ackWaitMs: Known;
+  /** Messages now tracked with more than one delivery. */
+  readonly redeliveredMessages: Known;
+  /** Attempts, failed ones included, per job that succeeded; 1 or more. */
+  readonly attemptsPerSuccess: Known;
+  /** Share of the deliveries that were not the message's first, 0 to 1. */
+  readonly repeatedShare: Known;
+  /** 95th percentile of the run times, as if they were normally distributed, milliseconds. */
+  readonly serviceP95Ms: Known;
+  /** Portions of the work done under a backlog in the last minutes, oldest first. */
+  readonly batches: readonly Batch[];
+  /** Since when messages wait and none is delivered, although replicas are ready; undefined while that is not so. */
+  readonly stalledSinceMs: number | undefined;
+  /** The oldest message that was delivered and is not resolved; undefined while there is none. */
+  readonly oldest: OldestUnresolved | undefined;
   /** Since when there has been something unresolved without a break; undefined while there is nothing. */
   readonly unresolvedSinceMs: number | undefined;
   /** When work was last seen; the first look counts, so that a restart does not shorten an idle time. */
   readonly lastWorkMs: Known;
+};
+
+/** The message that the ack floor waits for. */
+export type OldestUnresolved = {
+  readonly streamSeq: number;
+  /** Since when it has been the same one. */
+  readonly sinceMs: number;
+  /** Messages resolved since then. */
+  readonly completedSince: number;
 };
 
 export type Presence =

@@ -1,17 +1,19 @@
-import { msToSeconds } from '#common/units.ts';
+import { msToSeconds, secondsToMs } from '#common/units.ts';
 import type { ConsumerFacts, SourceObservation } from '../observe/observation.ts';
+import { addToBatches } from './batches.ts';
+import type { Step } from './batches.ts';
 import { addBackloggedStep, assumedPerSecond, capacity, seeCompletions } from './capacity.ts';
 import type { Prior } from './capacity.ts';
 import { arrivals, continuity } from './continuity.ts';
 import type { Reading } from './continuity.ts';
 import { firstDeliveryShare, fleetNow, followFleet } from './fleet.ts';
-import type { FleetNow } from './fleet.ts';
+import type { FleetNow, Work } from './fleet.ts';
 import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
 import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
 import type { Count, Growth } from './rates.ts';
 import { known, unknown } from './signals.ts';
-import type { Known, Presence, SourceSignals } from './signals.ts';
+import type { Known, OldestUnresolved, Presence, SourceSignals } from './signals.ts';
 
 /** What measuring one source needs to know about the pass beside the source itself. */
 export type Circumstances = {
@@ -22,10 +24,15 @@ export type Circumstances = {
   readonly ready: number;
   /** Replicas that were ready all the time since the last pass, and alone at work; 0 when that is not known. */
   readonly steady: number;
+  /** Since when `steady` has been the same number. */
+  readonly steadySinceMs: number | undefined;
   /** Replicas that may have worked since the last pass. */
   readonly working: number;
   readonly prior: Prior;
 };
+
+/** Jobs that began before a change of the replicas have ended after so many run times. */
+const settleTimes = 2;
 
 export function measureSource(
   old: SourceHistory,
@@ -73,8 +80,9 @@ function addStep(
   reading: Reading,
   elapsedMs: number,
   now: FleetNow,
-  { steady, working, prior }: Circumstances,
+  circumstances: Circumstances,
 ): SourceHistory {
+  const { steady, working, prior } = circumstances;
   const before = history.reading?.facts ?? reading.facts;
   const after = reading.facts;
   const arrived = arrivals(before, after, firstDeliveryShare(history.fleet));
@@ -93,8 +101,60 @@ function addStep(
     : history.throughput;
   const window = countWithin(accepted.samples, shortWindowMs);
   const throughput = window === undefined ? shown : seeCompletions(shown, window, seconds);
-  const hasMoved = arrived > 0 || after.deliveredConsumerSeq > before.deliveredConsumerSeq;
-  return noteWork({ ...accepted, throughput }, now, hasMoved);
+  const hasDelivered = after.deliveredConsumerSeq > before.deliveredConsumerSeq;
+  const isStalled = steady > 0 && before.pending > 0 && after.pending > 0 && !hasDelivered;
+  const stepped: SourceHistory = {
+    ...accepted,
+    throughput,
+    stalledSinceMs: isStalled ? (history.stalledSinceMs ?? reading.atMs - elapsedMs) : undefined,
+    oldest: followOldest(history.oldest, reading, completed),
+    batches: addToBatches(
+      history.batches,
+      reading.atMs,
+      backloggedStep(history, reading, { seconds, completed }, now, circumstances),
+    ),
+  };
+  return noteWork(stepped, now, arrived > 0 || hasDelivered);
+}
+
+/**
+ * A step that shows how long jobs take at so many busy slots: undefined unless messages were waiting all the time.
+ * Without heartbeats every slot of the ready replicas counts as busy, once the jobs have settled to their number.
+ */
+function backloggedStep(
+  { fleet, reading: before, throughput }: SourceHistory,
+  { atMs, facts: after }: Reading,
+  { seconds, completed }: Pick<Step, 'seconds' | 'completed'>,
+  now: FleetNow,
+  { steady, steadySinceMs, prior }: Circumstances,
+): Step | undefined {
+  if (before === undefined || before.facts.pending === 0 || after.pending === 0) return undefined;
+  if (isAckPendingFull(after)) return undefined;
+  if (now.workers > 0) {
+    const busySlotSeconds = Math.min(now.busy, after.ackPending) * seconds;
+    return {
+      seconds,
+      completed,
+      busySlotSeconds,
+      reportedJobs: fleet.reported.jobs,
+      reportedMs: fleet.reported.ms,
+    };
+  }
+  const settleMs = settleTimes * secondsToMs(throughput.heldSecondsPerJob ?? 0);
+  if (steady === 0 || steadySinceMs === undefined || atMs - steadySinceMs < settleMs) return undefined;
+  const busySlotSeconds = steady * (fleet.slotsPerReplica ?? prior.concurrency) * seconds;
+  return { seconds, completed, busySlotSeconds, reportedJobs: 0, reportedMs: 0 };
+}
+
+function followOldest(
+  oldest: OldestUnresolved | undefined,
+  { atMs, facts }: Reading,
+  completed: number,
+): OldestUnresolved | undefined {
+  if (facts.ackPending === 0) return undefined;
+  const streamSeq = facts.ackFloorStreamSeq + 1;
+  if (oldest?.streamSeq !== streamSeq) return { streamSeq, sinceMs: atMs, completedSince: 0 };
+  return { ...oldest, completedSince: oldest.completedSince + Math.max(0, completed) };
 }
 
 function accept(history: SourceHistory, reading: Reading, growth: Growth): SourceHistory {
@@ -144,6 +204,13 @@ function toSignals(
     capacity: replicaCapacity,
     maxAckPending: known(facts.maxAckPending > 0 ? facts.maxAckPending : 'unlimited', reading.atMs),
     paused: facts.paused,
+    openPulls: known(facts.waiting, reading.atMs),
+    ackWaitMs: known(facts.ackWaitMs, reading.atMs),
+    redeliveredMessages: known(facts.redelivered, reading.atMs),
+    ...workSignals(history.fleet.work, reading.atMs),
+    batches: history.batches.full,
+    stalledSinceMs: history.stalledSinceMs,
+    oldest: history.oldest,
     unresolvedSinceMs,
     lastWorkMs: lastWorkMs === undefined ? unknown('nothing seen yet') : known(lastWorkMs, reading.atMs),
   };
@@ -165,8 +232,44 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     capacity: replicaCapacity,
     maxAckPending: missing,
     paused: false,
+    openPulls: missing,
+    ackWaitMs: missing,
+    redeliveredMessages: missing,
+    attemptsPerSuccess: missing,
+    repeatedShare: missing,
+    serviceP95Ms: missing,
+    batches: [],
+    stalledSinceMs: undefined,
+    oldest: undefined,
     unresolvedSinceMs: undefined,
     lastWorkMs: missing,
+  };
+}
+
+/** Fewer attempts prove nothing about how many succeed. */
+const fewestAttempts = 20;
+/** Standard deviations from the mean to the 95th percentile of a normal distribution. */
+const p95Deviations = 1.645;
+
+function workSignals(
+  work: Work | undefined,
+  atMs: number,
+): Pick<SourceSignals, 'attemptsPerSuccess' | 'repeatedShare' | 'serviceP95Ms'> {
+  if (work === undefined || work.attempts < fewestAttempts) {
+    const few = unknown('too few jobs were reported');
+    return { attemptsPerSuccess: few, repeatedShare: few, serviceP95Ms: few };
+  }
+  const { attempts, succeeded, serviceCount: count, serviceMs, serviceSquaresMs2 } = work;
+  const meanMs = serviceMs / count;
+  const deviationMs = Math.sqrt(Math.max(0, serviceSquaresMs2 / count - meanMs ** 2));
+  return {
+    attemptsPerSuccess: known(attempts / Math.max(succeeded, 1), atMs),
+    repeatedShare: known(
+      work.deliveries < 1 ? 0 : Math.max(0, 1 - work.firstDeliveries / work.deliveries),
+      atMs,
+    ),
+    serviceP95Ms:
+      count < 1 ? unknown('no run time was reported') : known(meanMs + p95Deviations * deviationMs, atMs),
   };
 }
 

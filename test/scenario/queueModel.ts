@@ -14,6 +14,8 @@ export type ModelOptions = {
   readonly slots: number;
   readonly startMs: number;
   readonly hasHeartbeats: boolean;
+  /** Jobs per second that something behind the replicas lets through, if need be by the time of the start. */
+  readonly dependencyPerSecond?: (atMs: number) => number;
   /** Replicas created at such times never get ready. */
   readonly failsToStart?: (atMs: number) => boolean;
 };
@@ -30,6 +32,7 @@ type Replica = {
   succeeded: number;
   deliveries: number;
   finishedBusyMs: number;
+  finishedBusySquaresMs2: number;
   sequence: number;
 };
 
@@ -47,6 +50,7 @@ export class QueueModel {
   private replicas: Replica[] = [];
   private desired = 0;
   private created = 0;
+  private dependencyFreeMs = 0;
 
   constructor(options: ModelOptions) {
     this.options = options;
@@ -73,7 +77,8 @@ export class QueueModel {
       const startedMs = Math.max(job.arrivedMs, free.atMs);
       if (startedMs >= endMs) break;
       this.finishUntil(free.replica, startedMs);
-      const takesMs = random.exponential(typeof serviceMs === 'number' ? serviceMs : serviceMs(startedMs));
+      const ownMs = random.exponential(typeof serviceMs === 'number' ? serviceMs : serviceMs(startedMs));
+      const takesMs = this.waitForDependency(startedMs) + ownMs;
       free.replica.running.push({ startedMs, endsMs: startedMs + takesMs });
       free.replica.deliveries += 1;
       this.delivered += 1;
@@ -157,6 +162,11 @@ export class QueueModel {
         busySlotMs: replica.finishedBusyMs + runningMs,
         slotMs: slots * (this.nowMs - replica.readyMs),
       },
+      service: {
+        count: replica.succeeded,
+        sumMs: replica.finishedBusyMs,
+        sumSquaresMs2: replica.finishedBusySquaresMs2,
+      },
     });
   }
 
@@ -174,6 +184,7 @@ export class QueueModel {
       succeeded: 0,
       deliveries: 0,
       finishedBusyMs: 0,
+      finishedBusySquaresMs2: 0,
       sequence: 0,
     });
   }
@@ -194,11 +205,23 @@ export class QueueModel {
     return best;
   }
 
+  /** A job first takes its turn at the dependency, in the order of the starts. */
+  private waitForDependency(startedMs: number): number {
+    const { dependencyPerSecond } = this.options;
+    if (dependencyPerSecond === undefined) return 0;
+    const turnMs = Math.max(startedMs, this.dependencyFreeMs);
+    this.dependencyFreeMs = turnMs + 1_000 / dependencyPerSecond(startedMs);
+    return turnMs - startedMs;
+  }
+
   private finishUntil(replica: Replica, untilMs: number): void {
     const finished = replica.running.filter(({ endsMs }) => endsMs <= untilMs);
     if (finished.length === 0) return;
     replica.running = replica.running.filter(({ endsMs }) => endsMs > untilMs);
-    for (const { startedMs, endsMs } of finished) replica.finishedBusyMs += endsMs - startedMs;
+    for (const { startedMs, endsMs } of finished) {
+      replica.finishedBusyMs += endsMs - startedMs;
+      replica.finishedBusySquaresMs2 += (endsMs - startedMs) ** 2;
+    }
     replica.succeeded += finished.length;
     this.completed += finished.length;
   }

@@ -1,7 +1,7 @@
 import { wholeReplicas } from '../demand.ts';
 import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
-import { ok } from './guard.ts';
+import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
 
 /** From this share of max_ack_pending on, deliveries stall time and again. */
@@ -39,5 +39,5 @@ function check(situation: Situation): Verdict {
     }
   }
   if (message === undefined) return ok;
-  return { kind: 'useless', reason: 'AckPendingLimited', usefulReplicas: wholeReplicas(useful), message };
+  return useless('AckPendingLimited', wholeReplicas(useful), message);
 }

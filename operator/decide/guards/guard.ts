@@ -14,13 +14,27 @@ export type Verdict =
   | { readonly kind: 'ok' }
   | {
       readonly kind: 'useless';
-      readonly reason: LimitReason & Diagnosis['type'];
+      readonly reason: LimitReason;
+      readonly condition: Pick<Diagnosis, 'type' | 'status'>;
       /** More replicas than this would not help. */
       readonly usefulReplicas: number;
       readonly message: string;
     };
 
 export const ok: Verdict = { kind: 'ok' };
+
+/** A verdict without doubt, whose condition has the name of the reason. */
+export const useless = (
+  reason: LimitReason & Diagnosis['type'],
+  usefulReplicas: number,
+  message: string,
+): Verdict => ({
+  kind: 'useless',
+  reason,
+  condition: { type: reason, status: 'True' },
+  usefulReplicas,
+  message,
+});
 
 /** A guard only ever limits an increase: never below the current replicas, and never the way out of zero. */
 export function enforce(guard: Guard): Rule {

@@ -1,6 +1,6 @@
 import { msToSeconds } from '#common/units.ts';
 import type { Situation } from '../situation.ts';
-import { ok } from './guard.ts';
+import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
 
 /** A replica gets this long to recover, or to find room, or a few start times if those are longer. */
@@ -19,10 +19,9 @@ function check({ workload, nowMs, startMs }: Situation): Verdict {
   if (troubleMs < Math.max(shortestPatienceMs, patienceStarts * startMs)) return ok;
   const what = failing > 0 ? `${failing} fail` : `${unschedulable} find no room`;
   const cause = troubleMessage === undefined ? '' : ` (${troubleMessage})`;
-  return {
-    kind: 'useless',
-    reason: failing > 0 ? 'ReplicasFailing' : 'Unschedulable',
-    usefulReplicas: ready + starting + probes,
-    message: `of the replicas asked for, ${what} since ${msToSeconds(troubleMs).toFixed(0)} s${cause}`,
-  };
+  return useless(
+    failing > 0 ? 'ReplicasFailing' : 'Unschedulable',
+    ready + starting + probes,
+    `of the replicas asked for, ${what} since ${msToSeconds(troubleMs).toFixed(0)} s${cause}`,
+  );
 }

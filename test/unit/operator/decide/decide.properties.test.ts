@@ -87,7 +87,7 @@ const policy: fc.Arbitrary<WorkerPoolSpec> = fc
       minReplicas: x.min,
       maxReplicas: x.min + x.more,
       objective: { utilizationPercent: x.utilizationPercent, drainSeconds: x.drainSeconds },
-      guards: { ackPending: x.guards, scheduling: x.guards },
+      guards: { downstream: x.guards, ackPending: x.guards, scheduling: x.guards },
       behavior: x.downWindow === undefined ? {} : { scaleDown: { stabilizationWindowSeconds: x.downWindow } },
     }),
   );
@@ -294,7 +294,10 @@ describe('safety', () => {
   it('a guard never takes replicas away', () => {
     check(pool, (input) => {
       const guarded = (mode: 'Enforce' | 'Off'): number =>
-        answer({ ...input, spec: { ...input.spec, guards: { ackPending: mode, scheduling: mode } } });
+        answer({
+          ...input,
+          spec: { ...input.spec, guards: { downstream: mode, ackPending: mode, scheduling: mode } },
+        });
       const free = guarded('Off');
       expect(guarded('Enforce')).toBeGreaterThanOrEqual(Math.min(free, desiredOf(input.signals)));
       expect(guarded('Enforce')).toBeLessThanOrEqual(free);

@@ -1,0 +1,55 @@
+import { mayTry, replicasToTry } from '../experiment.ts';
+import { limit } from '../proposal.ts';
+import type { Rule } from '../proposal.ts';
+import type { Situation } from '../situation.ts';
+import { ok } from './guard.ts';
+import type { Guard, Verdict } from './guard.ts';
+
+/** Replicas that only wait for the same dependency are not joined by more. */
+export const downstreamGuard: Guard = { name: 'downstream', check };
+
+function check({ memory: { experiment }, current }: Situation): Verdict {
+  const suspected = (usefulReplicas: number, message: string): Verdict => ({
+    kind: 'useless',
+    reason: 'DownstreamSuspected',
+    condition: { type: 'DownstreamSaturated', status: 'Unknown' },
+    usefulReplicas,
+    message,
+  });
+  switch (experiment.phase) {
+    case 'quiet':
+      return ok;
+    case 'suspect':
+      return suspected(
+        current,
+        'jobs run slower the more replicas there are, so none is added until that is tested',
+      );
+    case 'stepDown':
+      return suspected(current, `it is tested whether ${experiment.replicas} replicas complete as much`);
+    case 'stepUp':
+      return suspected(
+        experiment.replicas,
+        `it is tested whether ${experiment.replicas} replicas complete more`,
+      );
+    case 'saturated': {
+      const { perSecond, usefulReplicas, heldReplicas } = experiment.knee;
+      return {
+        kind: 'useless',
+        reason: 'DownstreamSaturated',
+        condition: { type: 'DownstreamSaturated', status: 'True' },
+        usefulReplicas: heldReplicas,
+        message:
+          `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ` +
+          `for which ${usefulReplicas} replicas are enough: with fewer replicas jobs ran faster`,
+      };
+    }
+  }
+}
+
+/** The one rule that takes replicas away although there is work for them: an announced and limited test. */
+export const downstreamTest: Rule = (proposal, situation) => {
+  const replicas = replicasToTry(situation.memory.experiment);
+  if (replicas === undefined || !mayTry(situation) || proposal.replicas <= replicas) return proposal;
+  const message = `${replicas} replicas are tried, because more seem to complete no more`;
+  return limit(proposal, { reason: 'DownstreamTest', replicas, message });
+};
