@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { openBroker } from '../../demo/broker.ts';
 import { startNatsServer } from '../tools/natsServer.ts';
 import { freePort } from '../tools/serverProcess.ts';
@@ -14,6 +15,7 @@ import type { Bench, BenchRow, Measured } from './bench.ts';
 
 const commandLine = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const workerProgram = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));
+const bundler = fileURLToPath(new URL('../../build/bundle.ts', import.meta.url));
 const handler = fileURLToPath(new URL('./fixtures/noteStart.ts', import.meta.url));
 const queue = {
   stream: 'STARTUP',
@@ -30,7 +32,7 @@ const idleMs = 3_000;
 type Start = { readonly readyMs: number; readonly residentMb: number };
 type Variant = { readonly name: string; readonly args: readonly string[]; readonly cache: boolean };
 
-const variants: readonly Variant[] = [
+const sources: readonly Variant[] = [
   { name: 'penstock worker, no compile cache', args: [commandLine, 'worker', handler], cache: false },
   { name: 'penstock worker', args: [commandLine, 'worker', handler], cache: true },
   { name: 'worker/main.ts', args: [workerProgram, handler], cache: true },
@@ -46,6 +48,12 @@ export const startup: Bench = {
     await broker[Symbol.asyncDispose]();
     const cacheFolder = await mkdtemp(join(tmpdir(), 'penstock-compiled-'));
     const emptyMs: number[] = [];
+    const bundled = await bundleWorker(cacheFolder);
+    const variants: readonly Variant[] = [
+      ...sources,
+      { name: 'bundled worker, no compile cache', args: bundled, cache: false },
+      { name: 'bundled worker', args: bundled, cache: true },
+    ];
     const measured = variants.map((variant) => ({ variant, starts: new Array<Start>() }));
     try {
       for (const variant of variants) await measureWorker(server.url, variant, cacheFolder); // Fills the cache.
@@ -79,6 +87,14 @@ export const startup: Bench = {
     };
   },
 };
+
+/** What an image runs, with a handler that needs no types stripped; the arguments that start it. */
+async function bundleWorker(folder: string): Promise<string[]> {
+  await promisify(execFile)(process.execPath, [bundler, join(folder, 'bundle')]);
+  const plainHandler = join(folder, 'handler.mjs');
+  await writeFile(plainHandler, 'export default () => {};\n');
+  return [join(folder, 'bundle', 'worker', 'main.mjs'), plainHandler];
+}
 
 const toRow = (name: string, starts: readonly Start[]): BenchRow => ({
   name,
