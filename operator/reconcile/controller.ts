@@ -16,6 +16,9 @@ export type ControllerOptions = {
   readonly onPassError: (pool: string, error: Error) => void;
 };
 
+/** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
+const soonestMs = 100;
+
 type Loop = { readonly stop: AbortController; readonly done: Promise<void> };
 
 /**
@@ -81,7 +84,7 @@ export class Controller {
         sources = now;
         const result = await this.#pass(pool, state, startedAtMs);
         state = result?.state ?? state;
-        waitMs = Math.min(waitMs, result?.nextCheckMs ?? waitMs);
+        waitMs = Math.min(waitMs, Math.max(soonestMs, result?.nextCheckMs ?? waitMs));
       }
       await sleep(startedAtMs + waitMs - this.#parts.clock.monotonicMs(), stop);
     }
