@@ -25,6 +25,13 @@ const seconds = z.string().transform((given, context) => {
   context.addIssue({ code: 'custom', message: 'must be seconds, above 0 and at most 86400' });
   return z.NEVER;
 });
+const number = (least: number, most: number): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> =>
+  z.string().transform((given, context) => {
+    const value = Number(given);
+    if (given.trim() !== '' && value >= least && value <= most) return value;
+    context.addIssue({ code: 'custom', message: `must be a number from ${least} to ${most}` });
+    return z.NEVER;
+  });
 const flag = z
   .enum(['true', 'false'], { error: 'must be true or false' })
   .transform((given) => given === 'true');
@@ -65,6 +72,26 @@ export const workerEnvironmentSchema = z.object({
   PENSTOCK_BACKOFF_MAX_SECONDS: seconds
     .optional()
     .describe(`Longest delay of all. ${defaultSeconds(workerDefaults.backoffMaxMs)}`),
+  PENSTOCK_RETRY_BUDGET_RATIO: number(0, 10)
+    .optional()
+    .describe(
+      'Turns the retry budget on: retries per success of the last 10 s. Default none: retries are not limited.',
+    ),
+  PENSTOCK_RETRY_BUDGET_MIN_PER_SECOND: number(0, 100_000)
+    .optional()
+    .describe(
+      `Retries a second that the budget grants whatever succeeds. Default ${workerDefaults.retryBudgetMinPerSecond}.`,
+    ),
+  PENSTOCK_RETRY_BUDGET_DELAY_SECONDS: seconds
+    .optional()
+    .describe(
+      `A retry beyond the budget waits between half and all of it. ${defaultSeconds(workerDefaults.retryBudgetDelayMs)}`,
+    ),
+  PENSTOCK_FORGIVEN_STREAM: name
+    .optional()
+    .describe(
+      'Stream that remembers which deliveries were no attempts; created when missing. Default none: each counts.',
+    ),
   PENSTOCK_CONFIRM_ACKS: flag
     .optional()
     .describe("Wait for the server's word on each ack, and repeat it if need be. Default false."),
@@ -147,6 +174,14 @@ export function readConfig(
       ...given('baseMs', env.PENSTOCK_BACKOFF_BASE_SECONDS),
       ...given('maxMs', env.PENSTOCK_BACKOFF_MAX_SECONDS),
     },
+    ...(env.PENSTOCK_RETRY_BUDGET_RATIO !== undefined && {
+      retryBudget: {
+        ratio: env.PENSTOCK_RETRY_BUDGET_RATIO,
+        ...given('minPerSecond', env.PENSTOCK_RETRY_BUDGET_MIN_PER_SECOND),
+        ...given('delayMs', env.PENSTOCK_RETRY_BUDGET_DELAY_SECONDS),
+      },
+    }),
+    ...given('forgivenStream', env.PENSTOCK_FORGIVEN_STREAM),
     ...given('confirmAcks', env.PENSTOCK_CONFIRM_ACKS),
     ...(deadLetterStream !== undefined && {
       deadLetter: {

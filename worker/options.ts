@@ -6,6 +6,7 @@ import type { NatsSettings } from '#common/nats.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { BackoffPolicy } from './outcome/backoff.ts';
+import type { BudgetPolicy } from './outcome/budget.ts';
 
 /** Where nothing is said. Times in milliseconds. */
 export const workerDefaults = {
@@ -16,6 +17,10 @@ export const workerDefaults = {
   maxAttempts: 5,
   backoffBaseMs: 1_000,
   backoffMaxMs: 300_000,
+  /** Retries per success: with a fifth, failures can never make the load more than 1.2 times as high for long. */
+  retryBudgetRatio: 0.2,
+  retryBudgetMinPerSecond: 1,
+  retryBudgetDelayMs: 60_000,
   /** Below the 30 s that Kubernetes grants by default. */
   graceMs: 25_000,
   /** Short enough that the jobs of a killed worker come back soon; leases are extended, so jobs may take longer. */
@@ -41,6 +46,13 @@ export type WorkerOptions = {
   readonly maxAttempts?: number;
   /** Delay between attempts: up to base × 2^(attempt − 1), at most max. Default 1,000 and 300,000. */
   readonly backoff?: Partial<BackoffPolicy>;
+  /** Delays retries further when there are too many. Default: not. */
+  readonly retryBudget?: Partial<BudgetPolicy>;
+  /**
+   * Stream that remembers which deliveries were no attempts; created when it is missing. Default: none, and every
+   * delivery counts as an attempt.
+   */
+  readonly forgivenStream?: string;
   /** Waits for the server's word on each ack, and repeats it if need be. Default false. */
   readonly confirmAcks?: boolean;
   /** Where jobs go that are given up. Default: nowhere, they are terminated and logged. */
@@ -73,6 +85,8 @@ export type Settings = {
   readonly abortGraceMs: number;
   readonly maxAttempts: number;
   readonly backoff: BackoffPolicy;
+  readonly retryBudget: BudgetPolicy | undefined;
+  readonly forgivenStream: string | undefined;
   readonly confirmAcks: boolean;
   readonly deadLetter: DeadLetterSettings | undefined;
   readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
@@ -84,7 +98,7 @@ export type Settings = {
 
 /** @throws PenstockError `InvalidOptions`, naming the option, its value and what would fit. */
 export function compileOptions(options: WorkerOptions): Settings {
-  const { stream, consumer, deadLetter, createConsumer, prefetch = 'auto' } = options;
+  const { stream, consumer, deadLetter, createConsumer, forgivenStream, prefetch = 'auto' } = options;
   const settings: Settings = {
     stream: requireName('stream', stream),
     consumer: requireName('consumer', consumer),
@@ -98,6 +112,8 @@ export function compileOptions(options: WorkerOptions): Settings {
       baseMs: requireMs('backoff.baseMs', options.backoff?.baseMs ?? workerDefaults.backoffBaseMs),
       maxMs: requireMs('backoff.maxMs', options.backoff?.maxMs ?? workerDefaults.backoffMaxMs),
     },
+    retryBudget: options.retryBudget && compileBudget(options.retryBudget),
+    forgivenStream: forgivenStream === undefined ? undefined : requireName('forgivenStream', forgivenStream),
     confirmAcks: options.confirmAcks ?? false,
     deadLetter: deadLetter && {
       stream: requireName('deadLetter.stream', deadLetter.stream),
@@ -116,7 +132,23 @@ export function compileOptions(options: WorkerOptions): Settings {
   if (settings.deadLetter?.stream === stream) {
     throw invalid('deadLetter.stream', stream, 'must be another stream than that of the jobs');
   }
+  if (forgivenStream === stream || (forgivenStream !== undefined && forgivenStream === deadLetter?.stream)) {
+    throw invalid('forgivenStream', forgivenStream, 'must be a stream of its own');
+  }
   return settings;
+}
+
+function compileBudget(given: Partial<BudgetPolicy>): BudgetPolicy {
+  const {
+    ratio = workerDefaults.retryBudgetRatio,
+    minPerSecond = workerDefaults.retryBudgetMinPerSecond,
+    delayMs = workerDefaults.retryBudgetDelayMs,
+  } = given;
+  return {
+    ratio: requireNumber('retryBudget.ratio', ratio, 0, 10),
+    minPerSecond: requireNumber('retryBudget.minPerSecond', minPerSecond, 0, 100_000),
+    delayMs: requireMs('retryBudget.delayMs', delayMs),
+  };
 }
 
 /** JetStream names are one token of a subject: a dot or wildcard in one would reach another subject. */
@@ -138,6 +170,11 @@ function requireReplica(value: string): string {
 function requireCount(option: string, value: number, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw invalid(option, value, `must be a whole number, at least ${least}`);
+}
+
+function requireNumber(option: string, value: number, least: number, most: number): number {
+  if (value >= least && value <= most) return value;
+  throw invalid(option, value, `must be a number from ${least} to ${most}`);
 }
 
 /** Timers of Node end at 2^31 − 1 milliseconds. */

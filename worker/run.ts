@@ -11,6 +11,7 @@ import type { Consumer } from './consume/consumer.ts';
 import { Engine } from './consume/engine.ts';
 import { Window } from './consume/window.ts';
 import type { Handler } from './handle/context.ts';
+import { ensureStream } from './jetstream/ensureStream.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
 import { probeRoutes } from './lifecycle/health.ts';
@@ -18,7 +19,8 @@ import { within } from './lifecycle/within.ts';
 import { Lifecycle } from './lifecycle/state.ts';
 import { compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';
-import { ensureDeadLetterStream } from './outcome/deadLetter.ts';
+import { deadLetterStream } from './outcome/deadLetter.ts';
+import { forgivenStream } from './outcome/forgiven.ts';
 import { Counters } from './report/counters.ts';
 import { HeartbeatPublisher } from './report/heartbeat.ts';
 import type { Identity, Vitals } from './report/heartbeat.ts';
@@ -196,8 +198,9 @@ class Worker implements RunningWorker {
   }
 
   async #work(connection: NatsConnection, consumer: Consumer): Promise<StopSummary> {
-    const { stream, deadLetter, graceMs } = this.#settings;
-    if (deadLetter !== undefined) await ensureDeadLetterStream(connection, deadLetter, stream, this.#log);
+    const { stream, deadLetter, forgivenStream: forgiven, graceMs } = this.#settings;
+    const wanted = [deadLetter && deadLetterStream(deadLetter), forgiven && forgivenStream(forgiven)];
+    for (const beside of wanted) if (beside) await ensureStream(connection, beside, stream, this.#log);
     const engine = new Engine({
       connection,
       consumer,

@@ -5,7 +5,9 @@ import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
 import type { Settings } from '../options.ts';
 import { Acks } from '../outcome/acks.ts';
+import { RetryBudget } from '../outcome/budget.ts';
 import { DeadLetters } from '../outcome/deadLetter.ts';
+import { Forgiven } from '../outcome/forgiven.ts';
 import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
 import { awaitConsumer } from './consumer.ts';
@@ -64,7 +66,7 @@ export class Engine {
     const { ackWaitMs } = parts.consumer;
     this.#leases = new Leases(ackWaitMs, clock.monotonicMs());
     this.#acks = new Acks(connection, settings.nats.inboxPrefix, this.#leases);
-    const { deadLetter } = settings;
+    const { deadLetter, retryBudget, forgivenStream, maxAttempts } = settings;
     this.#settler = new Settler({
       acks: this.#acks,
       leases: this.#leases,
@@ -73,8 +75,11 @@ export class Engine {
       clock,
       random,
       log,
-      policy: { maxAttempts: settings.maxAttempts, backoff: settings.backoff },
+      policy: { maxAttempts, backoff: settings.backoff },
       confirmAcks: settings.confirmAcks,
+      budget: retryBudget && new RetryBudget(retryBudget, counters),
+      forgiven:
+        forgivenStream === undefined ? undefined : new Forgiven(connection, forgivenStream, maxAttempts),
       deadLetters:
         deadLetter && new DeadLetters(connection, deadLetter, Math.min(maxDeadLetterMs, ackWaitMs / 2)),
       onSettled: () => this.#onRoom(),
@@ -88,7 +93,7 @@ export class Engine {
       counters,
       clock,
       log,
-      maxAttempts: settings.maxAttempts,
+      maxAttempts,
       jobTimeoutMs: settings.jobTimeoutMs,
       abortGraceMs: settings.abortGraceMs,
       onRoom: () => this.#onRoom(),
@@ -205,7 +210,7 @@ export class Engine {
     const blocked = this.#leases.swept(nowMs);
     this.#runner.sweep(nowMs, this.#connected);
     this.#acks.sweep(nowMs, this.#connected);
-    this.#settler.sweep();
+    this.#settler.sweep(nowMs);
     this.#measureService();
     if (!blocked) this.#pull.watch(nowMs);
     this.#stallWatch.sweep(nowMs);

@@ -42,6 +42,8 @@ export class Delivery {
   leaseUntilMs: number;
   /** When an extension of the lease was last asked for, monotonic milliseconds. */
   extensionAskedMs: number;
+  /** Came often, but its attempts were counted and there are some left. */
+  isReprieved = false;
 
   constructor(message: Msg, ackSubject: string, attempt: number, leasedSinceMs: number, ackWaitMs: number) {
     this.message = message;

@@ -56,7 +56,7 @@ export class JobRunner {
   }
 
   accept(message: Msg, ackSubject: string): void {
-    const { counters, leases, window, settler, clock, log } = this.#parts;
+    const { counters, leases, log } = this.#parts;
     const deliveries = this.#deliveries.read(ackSubject);
     if (deliveries === 0) {
       log.debug({ subject: message.subject }, 'ignored a message that no stream delivered');
@@ -64,7 +64,11 @@ export class JobRunner {
     }
     counters.deliveries += 1;
     if (deliveries === 1) counters.firstDeliveries += 1;
-    const delivery = new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs, leases.ackWaitMs);
+    this.#admit(new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs, leases.ackWaitMs));
+  }
+
+  #admit(delivery: Delivery): void {
+    const { window, settler, clock } = this.#parts;
     const slot = this.#accepting ? this.#idle.pop() : undefined;
     if (slot !== undefined) {
       this.#run(slot, delivery);
@@ -130,17 +134,19 @@ export class JobRunner {
   }
 
   #run(slot: Slot, delivery: Delivery): void {
-    const { handler, window, leases, settler, counters, clock, log, jobTimeoutMs, maxAttempts } = this.#parts;
+    const { handler, window, leases, settler, clock, log, jobTimeoutMs, maxAttempts } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (!leases.isHeld(delivery, nowMs)) {
-      counters.leaseLost += 1;
+      settler.lost(delivery);
       this.#idle.push(slot);
       return;
     }
-    if (isWornOut(delivery.attempt, maxAttempts)) {
-      const error = new Error(`${delivery.attempt - 1} deliveries ended without a result`);
-      settler.bury(delivery, nowMs, 'AttemptsExhausted', error);
+    if (!delivery.isReprieved && isWornOut(delivery.attempt, maxAttempts)) {
       this.#idle.push(slot);
+      settler.exhaust(delivery, nowMs, () => {
+        delivery.isReprieved = true;
+        this.#admit(delivery);
+      });
       return;
     }
     const job = new DeliveredJob(delivery);

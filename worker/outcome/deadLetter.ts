@@ -2,12 +2,11 @@ import { headers } from '@nats-io/transport-node';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { PenstockError, describeError } from '#common/errors.ts';
-import type { Logger } from '#common/log.ts';
 import { parseAckSubject } from '../consume/ackSubject.ts';
 import { DeliveredJob } from '../consume/job.ts';
 import type { Delivery } from '../consume/job.ts';
 import { idempotencyKeyHeader, letterHeaders } from '../deadLetters/headers.ts';
-import { JetStreamError, apiErrors, requestApi } from '../jetstream/api.ts';
+import type { WantedStream } from '../jetstream/ensureStream.ts';
 import type { DeadLetterReason } from './verdict.ts';
 
 const maxErrorChars = 1_024;
@@ -78,41 +77,17 @@ export class DeadLetters {
   }
 }
 
-/**
- * Creates the stream for dead letters unless it exists, with as many replicas as the stream of the jobs: a dead letter
- * must not be less safe than its job. Failing is only logged: jobs are then retried until the stream is there.
- */
-export async function ensureDeadLetterStream(
-  connection: NatsConnection,
-  settings: DeadLetterSettings,
-  jobStream: string,
-  log: Logger,
-): Promise<void> {
-  const { stream, subject } = settings;
-  try {
-    await requestApi(connection, `STREAM.INFO.${stream}`);
-    return;
-  } catch (error) {
-    const missing = error instanceof JetStreamError && error.errorCode === apiErrors.streamNotFound;
-    if (!missing) log.warn({ error: describeError(error) }, 'cannot see the stream for dead letters');
-    if (!missing || !settings.create) return;
-  }
-  try {
-    const { config } = z
-      .object({ config: z.object({ num_replicas: z.number() }) })
-      .parse(await requestApi(connection, `STREAM.INFO.${jobStream}`));
-    await requestApi(connection, `STREAM.CREATE.${stream}`, {
-      name: stream,
+export function deadLetterStream({ stream, subject, create }: DeadLetterSettings): WantedStream {
+  return {
+    name: stream,
+    holds: 'dead letters',
+    create,
+    config: {
       subjects: [subject.startsWith(`${subjectPrefix}.`) ? `${subjectPrefix}.>` : subject],
       retention: 'limits',
       storage: 'file',
-      num_replicas: config.num_replicas,
-    });
-    log.info({ stream }, 'created the stream for dead letters');
-  } catch (error) {
-    const raced = error instanceof JetStreamError && error.errorCode === apiErrors.streamNameInUse;
-    if (!raced) log.warn({ error: describeError(error) }, 'cannot create the stream for dead letters');
-  }
+    },
+  };
 }
 
 /** The headers of a dead letter: docs/worker.md lists them. */

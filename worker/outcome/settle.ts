@@ -8,9 +8,11 @@ import type { Window } from '../consume/window.ts';
 import type { Counters } from '../report/counters.ts';
 import type { Acks } from './acks.ts';
 import { backoffMs } from './backoff.ts';
+import type { RetryBudget } from './budget.ts';
 import type { DeadLetters } from './deadLetter.ts';
-import { judge } from './verdict.ts';
-import type { DeadLetterReason, Failure, RetryPolicy } from './verdict.ts';
+import type { Forgiven } from './forgiven.ts';
+import { isWornOut, judge } from './verdict.ts';
+import type { DeadLetterReason, Failure, RetryPolicy, Verdict } from './verdict.ts';
 
 /** Failures beyond this number per sweep are counted and not logged: a dead dependency must not drown the log. */
 const loggedFailuresPerSweep = 5;
@@ -25,6 +27,10 @@ export type SettlerParts = {
   readonly log: Logger;
   readonly policy: RetryPolicy;
   readonly confirmAcks: boolean;
+  /** Undefined: retries are not limited. */
+  readonly budget: RetryBudget | undefined;
+  /** Undefined: every delivery is an attempt. */
+  readonly forgiven: Forgiven | undefined;
   /** Undefined: jobs that are given up are terminated and only logged. */
   readonly deadLetters: DeadLetters | undefined;
   /** A job that was on its way to being settled has arrived there. */
@@ -67,20 +73,39 @@ export class Settler {
 
   fail(delivery: Delivery, nowMs: number, failure: Failure): void {
     if (!this.#holds(delivery, nowMs)) return;
-    const { policy, random, counters, acks } = this.#parts;
-    const verdict = judge(failure, policy, random());
-    switch (verdict.kind) {
-      case 'handBack':
-        this.#handBack(delivery);
-        return;
-      case 'retry':
-        acks.retry(delivery, verdict.delayMs);
-        counters.retried += 1;
-        this.#logFailure(delivery, verdict.error, verdict.delayMs);
-        return;
-      case 'deadLetter':
-        this.bury(delivery, nowMs, verdict.reason, verdict.error);
+    const verdict = judge(failure, this.#parts.policy, this.#parts.random());
+    const exhausted = verdict.kind === 'deadLetter' && verdict.reason === 'AttemptsExhausted';
+    if (!exhausted || this.#parts.forgiven === undefined) {
+      this.#carryOut(verdict, delivery, nowMs);
+      return;
     }
+    this.#recount(delivery, this.#parts.forgiven, (attempt, laterMs) => {
+      const second = judge({ ...failure, attempt }, this.#parts.policy, this.#parts.random());
+      if (second.kind === 'retry') this.#parts.counters.reprieved += 1;
+      this.#carryOut(second, delivery, laterMs);
+    });
+  }
+
+  /**
+   * A delivery that has not run, of a job that came too often.
+   *
+   * @param run called when there are attempts left after all; the lease is held then.
+   */
+  exhaust(delivery: Delivery, nowMs: number, run: () => void): void {
+    const { forgiven, policy, counters } = this.#parts;
+    const error = new Error(`${delivery.attempt - 1} deliveries ended without a result`);
+    if (forgiven === undefined) {
+      this.bury(delivery, nowMs, 'AttemptsExhausted', error);
+      return;
+    }
+    this.#recount(delivery, forgiven, (attempt, laterMs) => {
+      if (isWornOut(attempt, policy.maxAttempts)) {
+        this.bury(delivery, laterMs, 'AttemptsExhausted', error);
+      } else {
+        counters.reprieved += 1;
+        run();
+      }
+    });
   }
 
   /** Gives a job up: first the dead letter is safe, then the message is terminated. */
@@ -103,7 +128,10 @@ export class Settler {
           log.warn({ ...describeJob(delivery), reason, error: error.message }, 'job dead-lettered');
           if (this.#holds(delivery, clock.monotonicMs())) this.#terminate(delivery, reason);
         },
-        (failure: unknown) => this.#keepForLater(delivery, failure),
+        (failure: unknown) => {
+          this.#parts.counters.deadLetterFailures += 1;
+          this.#keepForLater(delivery, failure, 'job kept: no dead letter was stored');
+        },
       )
       .finally(() => {
         window.settling -= 1;
@@ -116,17 +144,64 @@ export class Settler {
     if (this.#holds(delivery, nowMs)) this.#handBack(delivery);
   }
 
-  sweep(): void {
+  /** The lease ended first: whatever became of the job, it is no longer ours to say. */
+  lost(delivery: Delivery): void {
+    this.#parts.counters.leaseLost += 1;
+    this.#parts.forgiven?.forgive(delivery, 'lost-lease');
+  }
+
+  sweep(nowMs: number): void {
     this.#failuresLogged = 0;
+    this.#parts.budget?.remaining(nowMs);
+  }
+
+  #carryOut(verdict: Verdict, delivery: Delivery, nowMs: number): void {
+    const { acks, counters, budget, random } = this.#parts;
+    switch (verdict.kind) {
+      case 'handBack':
+        this.#handBack(delivery);
+        return;
+      case 'retry': {
+        const delayMs = budget?.delayMs(nowMs, verdict.delayMs, random()) ?? verdict.delayMs;
+        acks.retry(delivery, delayMs);
+        counters.retried += 1;
+        this.#logFailure(delivery, verdict.error, delayMs);
+        return;
+      }
+      case 'deadLetter':
+        this.bury(delivery, nowMs, verdict.reason, verdict.error);
+    }
+  }
+
+  /** Asks how many of the deliveries were attempts. While that is unknown, the job is kept for later. */
+  #recount(delivery: Delivery, forgiven: Forgiven, decide: (attempt: number, nowMs: number) => void): void {
+    const { window, clock, onSettled } = this.#parts;
+    window.settling += 1;
+    forgiven
+      .countAttempts(delivery)
+      .then(
+        (attempt) => {
+          const nowMs = clock.monotonicMs();
+          if (this.#holds(delivery, nowMs)) decide(attempt, nowMs);
+        },
+        (failure: unknown) => {
+          this.#keepForLater(delivery, failure, 'job kept: its attempts could not be counted');
+        },
+      )
+      .finally(() => {
+        window.settling -= 1;
+        onSettled();
+      });
   }
 
   #holds(delivery: Delivery, nowMs: number): boolean {
     if (this.#parts.leases.isHeld(delivery, nowMs)) return true;
-    this.#parts.counters.leaseLost += 1;
+    this.lost(delivery);
     return false;
   }
 
   #handBack(delivery: Delivery): void {
+    this.#parts.forgiven?.forgive(delivery, 'hand-back');
     this.#parts.acks.handBack(delivery);
     this.#parts.counters.handedBack += 1;
   }
@@ -136,13 +211,9 @@ export class Settler {
     this.#parts.counters.deadLettered += 1;
   }
 
-  #keepForLater(delivery: Delivery, failure: unknown): void {
+  #keepForLater(delivery: Delivery, failure: unknown, message: string): void {
     const { clock, policy, random, counters, acks, log } = this.#parts;
-    counters.deadLetterFailures += 1;
-    log.error(
-      { ...describeJob(delivery), error: describeError(failure) },
-      'job kept: no dead letter was stored',
-    );
+    log.error({ ...describeJob(delivery), error: describeError(failure) }, message);
     if (!this.#holds(delivery, clock.monotonicMs())) return;
     acks.retry(delivery, backoffMs(policy.backoff, delivery.attempt, random()));
     counters.retried += 1;

@@ -11,10 +11,14 @@ export class Counters {
   firstDeliveries = 0;
   succeeded = 0;
   retried = 0;
+  /** Of the retried: those that waited longer because the retry budget was empty. */
+  retriesDelayed = 0;
   deadLettered = 0;
   timedOut = 0;
   handedBack = 0;
   leaseLost = 0;
+  /** Jobs that had had too many deliveries, but not too many attempts. */
+  reprieved = 0;
   /** Time in slots of jobs that have ended, milliseconds. */
   busySlotMs = 0;
   /** Run time of jobs that succeeded, milliseconds. */

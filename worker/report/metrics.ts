@@ -20,6 +20,16 @@ const counters: readonly Reading[] = [
     'Jobs handed back after a failure, to be tried again.',
     ({ counters: c }) => c.retried,
   ],
+  [
+    'retries_delayed_total',
+    'Retries that waited longer because the retry budget was empty.',
+    ({ counters: c }) => c.retriesDelayed,
+  ],
+  [
+    'jobs_reprieved_total',
+    'Jobs kept although their deliveries were used up, as some of those were no attempts.',
+    ({ counters: c }) => c.reprieved,
+  ],
   ['jobs_dead_lettered_total', 'Jobs given up.', ({ counters: c }) => c.deadLettered],
   ['jobs_timed_out_total', 'Jobs that passed their time limit.', ({ counters: c }) => c.timedOut],
   ['jobs_handed_back_total', 'Jobs returned because of a shutdown.', ({ counters: c }) => c.handedBack],
