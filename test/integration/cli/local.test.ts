@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -176,6 +180,30 @@ describe('penstock local', () => {
         .at(-1)
         ?.conditions.some(({ reason }) => reason === 'ConsumerMissing'),
     );
+  });
+
+  test('a server that never answers costs only its own pool', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    await createQueue('HEARD', ['work']);
+    await using unheard = await localPolicy({
+      url: `nats://127.0.0.1:${port}`,
+      stream: 'UNHEARD',
+      pools: ['unheard'],
+    });
+    await using heard = await localPolicy({ url: server.url, stream: 'HEARD', command: workerCommand });
+    // The connections of both files have one name, so each file gets a namespace of its own.
+    const text = await readFile(unheard.file, 'utf8');
+    await writeFile(unheard.file, text.replaceAll('"metadata":{', '"metadata":{"namespace":"unheard",'));
+    await using program = penstock(['local', '-f', unheard.file, heard.file, '--json'], environment);
+    await publish('HEARD.job', 20);
+    await until('the work to be done', async () => (await unresolved('HEARD')) === 0);
+    const reasons = reports(program, 'unheard/unheard').map(({ conditions }) => conditions[0]?.reason);
+    expect(new Set(reasons)).toEqual(new Set(['SourceUnavailable']));
+    program.child.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+    silent.close();
   });
 
   test('--once measures, prints and starts nothing', async () => {
