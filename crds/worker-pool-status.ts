@@ -54,7 +54,7 @@ export const workerPoolStatusSchema = z.object({
     .describe('The last change that this operator wrote.'),
   conditions: z
     .array(conditionSchema)
-    .max(10)
+    .max(16)
     .optional()
     .describe('What holds and what does not.')
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),

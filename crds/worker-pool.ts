@@ -144,6 +144,18 @@ export const workerPoolSpecSchema = z
           .describe(
             'No more replicas than a dependency behind them can serve; a suspicion is tested by a short step down.',
           ),
+        retries: enforcement
+          .default('Enforce')
+          .describe('No more replicas than jobs need that succeed, while many attempts fail.'),
+        idleWorkers: enforcement
+          .default('Enforce')
+          .describe('No more replicas for messages that those there are do not get.'),
+        ackWait: enforcement
+          .default('Enforce')
+          .describe('No more replicas for jobs that run twice because they outlast ack_wait.'),
+        poison: enforcement
+          .default('Enforce')
+          .describe('Reports a message that fails again and again; it never limits the replicas.'),
         ackPending: enforcement
           .default('Enforce')
           .describe('No more replicas than max_ack_pending can feed.'),

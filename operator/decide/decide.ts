@@ -7,8 +7,12 @@ import { evidenceOf } from './evidence.ts';
 import { fallback, missingData, whatIsUnknown } from './freshness.ts';
 import { followExperiment } from './experiment.ts';
 import { ackPendingGuard } from './guards/ackPending.ts';
+import { ackWaitGuard } from './guards/ackWait.ts';
 import { downstreamGuard, downstreamTest } from './guards/downstream.ts';
 import { enforce } from './guards/guard.ts';
+import { idleWorkersGuard } from './guards/idleWorkers.ts';
+import { poisonGuard } from './guards/poison.ts';
+import { retriesGuard } from './guards/retries.ts';
 import { schedulingGuard } from './guards/scheduling.ts';
 import { bounds, contest, mode, ratePolicies, stabilization } from './limits.ts';
 import { adopt } from './memory.ts';
@@ -31,7 +35,15 @@ export type DecideInput = {
 export type Decided = { readonly decision: Decision; readonly memory: Memory };
 
 /** Rules that find more replicas useless. Each only ever limits an increase. */
-const guards = [downstreamGuard, ackPendingGuard, schedulingGuard];
+const guards = [
+  downstreamGuard,
+  retriesGuard,
+  idleWorkersGuard,
+  ackPendingGuard,
+  ackWaitGuard,
+  poisonGuard,
+  schedulingGuard,
+];
 
 /** From what the demand asks for to what is wanted. The order matters: each rule sees what those before it left. */
 const wantedRules: readonly Rule[] = [missingData, fallback, ...guards.map(enforce), deadBand];

@@ -68,6 +68,14 @@ export type LimitReason =
   | 'DownstreamSaturated'
   /** Fewer replicas are tried, to see whether they complete as much. */
   | 'DownstreamTest'
+  /** Failing attempts keep the slots busy. */
+  | 'RetryAmplified'
+  /** Messages wait, and the replicas there are get none. */
+  | 'WorkersIdle'
+  /** Jobs outlast ack_wait and are run twice. */
+  | 'AckWaitTooShort'
+  /** One message fails again and again. */
+  | 'PoisonMessages'
   | 'AckPendingLimited'
   | 'ReplicasFailing'
   | 'Unschedulable'
@@ -104,6 +112,10 @@ export type Diagnosis = {
     | 'Active'
     | 'ScalingLimited'
     | 'DownstreamSaturated'
+    | 'RetryAmplified'
+    | 'WorkersIdle'
+    | 'AckWaitTooShort'
+    | 'PoisonMessages'
     | 'AckPendingLimited'
     | 'ReplicasFailing'
     | 'Unschedulable';

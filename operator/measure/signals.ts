@@ -54,6 +54,8 @@ export type SourceSignals = {
   readonly attemptsPerSuccess: Known;
   /** Share of the deliveries that were not the message's first, 0 to 1. */
   readonly repeatedShare: Known;
+  /** Mean run time of the jobs that succeeded, milliseconds. */
+  readonly successMs: Known;
   /** 95th percentile of the run times, as if they were normally distributed, milliseconds. */
   readonly serviceP95Ms: Known;
   /** Portions of the work done under a backlog in the last minutes, oldest first. */

@@ -237,6 +237,7 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     redeliveredMessages: missing,
     attemptsPerSuccess: missing,
     repeatedShare: missing,
+    successMs: missing,
     serviceP95Ms: missing,
     batches: [],
     stalledSinceMs: undefined,
@@ -254,12 +255,13 @@ const p95Deviations = 1.645;
 function workSignals(
   work: Work | undefined,
   atMs: number,
-): Pick<SourceSignals, 'attemptsPerSuccess' | 'repeatedShare' | 'serviceP95Ms'> {
+): Pick<SourceSignals, 'attemptsPerSuccess' | 'repeatedShare' | 'successMs' | 'serviceP95Ms'> {
   if (work === undefined || work.attempts < fewestAttempts) {
     const few = unknown('too few jobs were reported');
-    return { attemptsPerSuccess: few, repeatedShare: few, serviceP95Ms: few };
+    return { attemptsPerSuccess: few, repeatedShare: few, successMs: few, serviceP95Ms: few };
   }
   const { attempts, succeeded, serviceCount: count, serviceMs, serviceSquaresMs2 } = work;
+  const unreported = unknown('no run time was reported');
   const meanMs = serviceMs / count;
   const deviationMs = Math.sqrt(Math.max(0, serviceSquaresMs2 / count - meanMs ** 2));
   return {
@@ -268,8 +270,8 @@ function workSignals(
       work.deliveries < 1 ? 0 : Math.max(0, 1 - work.firstDeliveries / work.deliveries),
       atMs,
     ),
-    serviceP95Ms:
-      count < 1 ? unknown('no run time was reported') : known(meanMs + p95Deviations * deviationMs, atMs),
+    successMs: count < 1 ? unreported : known(meanMs, atMs),
+    serviceP95Ms: count < 1 ? unreported : known(meanMs + p95Deviations * deviationMs, atMs),
   };
 }
 

@@ -34,6 +34,7 @@ export function sourceSignals(overrides: Partial<SourceSignals> = {}, atMs = 0):
     redeliveredMessages: known(0, atMs),
     attemptsPerSuccess: known(1, atMs),
     repeatedShare: known(0, atMs),
+    successMs: known(1_000, atMs),
     serviceP95Ms: known(2_000, atMs),
     batches: [],
     stalledSinceMs: undefined,

@@ -4,7 +4,7 @@ import type { PoolResource } from './resources.ts';
 import type { Refusal } from './kubernetes.ts';
 
 const maxMessageLength = 1_024;
-const mostConditions = 10;
+const mostConditions = 16;
 
 /**
  * The status that a pass leads to. Fast figures keep two digits, so that noise is no change; what is not known is left

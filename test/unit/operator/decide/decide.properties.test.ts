@@ -17,6 +17,17 @@ function check<T>(given: fc.Arbitrary<T>, property: (value: T) => void, numRuns 
   fc.assert(fc.property(given, property), { numRuns });
 }
 
+type Enforcement = WorkerPoolSpec['guards']['poison'];
+const allGuards = (mode: Enforcement): WorkerPoolSpec['guards'] => ({
+  downstream: mode,
+  retries: mode,
+  idleWorkers: mode,
+  ackPending: mode,
+  ackWait: mode,
+  poison: mode,
+  scheduling: mode,
+});
+
 const rate = fc.double({ min: 0, max: 5_000, noNaN: true });
 
 /** A source seen just now, consistent in itself: what is queued or running is unresolved. */
@@ -87,7 +98,7 @@ const policy: fc.Arbitrary<WorkerPoolSpec> = fc
       minReplicas: x.min,
       maxReplicas: x.min + x.more,
       objective: { utilizationPercent: x.utilizationPercent, drainSeconds: x.drainSeconds },
-      guards: { downstream: x.guards, ackPending: x.guards, scheduling: x.guards },
+      guards: allGuards(x.guards),
       behavior: x.downWindow === undefined ? {} : { scaleDown: { stabilizationWindowSeconds: x.downWindow } },
     }),
   );
@@ -296,7 +307,7 @@ describe('safety', () => {
       const guarded = (mode: 'Enforce' | 'Off'): number =>
         answer({
           ...input,
-          spec: { ...input.spec, guards: { downstream: mode, ackPending: mode, scheduling: mode } },
+          spec: { ...input.spec, guards: allGuards(mode) },
         });
       const free = guarded('Off');
       expect(guarded('Enforce')).toBeGreaterThanOrEqual(Math.min(free, desiredOf(input.signals)));

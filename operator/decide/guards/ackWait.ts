@@ -1,0 +1,46 @@
+import { msToSeconds } from '#common/units.ts';
+import type { SourceSignals } from '../../measure/signals.ts';
+import { wholeReplicas } from '../demand.ts';
+import { sourceName } from '../freshness.ts';
+import type { Situation } from '../situation.ts';
+import { ok, useless } from './guard.ts';
+import type { Guard, Verdict } from './guard.ts';
+
+/** Fewer repeated deliveries than this share are what restarts and lost connections cause. */
+const manyRepeats = 0.05;
+/** What ack_wait should be over the 95th percentile of the run times. */
+const margin = 2;
+
+/** Jobs that outlast ack_wait are given to a second worker while the first still runs them. */
+export const ackWaitGuard: Guard = { name: 'ackWait', check };
+
+function check(situation: Situation): Verdict {
+  const { demand, signals } = situation;
+  let useful = 0;
+  let message: string | undefined;
+  for (const [index, source] of signals.sources.entries()) {
+    const needed = demand.sources[index];
+    if (needed === undefined) continue;
+    const repeated = outlasting(source);
+    useful += (needed.arrivals + needed.backlog) * (1 - (repeated?.share ?? 0));
+    if (repeated !== undefined) message ??= `${sourceName(situation, index)} ${repeated.message}`;
+  }
+  return message === undefined ? ok : useless('AckWaitTooShort', wholeReplicas(useful), message);
+}
+
+function outlasting({
+  ackWaitMs,
+  serviceP95Ms,
+  repeatedShare,
+}: SourceSignals): { readonly share: number; readonly message: string } | undefined {
+  if (ackWaitMs.kind === 'unknown' || serviceP95Ms.kind === 'unknown' || repeatedShare.kind === 'unknown') {
+    return undefined;
+  }
+  if (serviceP95Ms.value < ackWaitMs.value || repeatedShare.value < manyRepeats) return undefined;
+  const seconds = (ms: number): string => msToSeconds(ms).toFixed(1);
+  const message =
+    `redelivers after ${seconds(ackWaitMs.value)} s what runs up to ${seconds(serviceP95Ms.value)} s, so ` +
+    `${(100 * repeatedShare.value).toFixed(0)} % of the deliveries are repeats: ` +
+    `set ack_wait to ${Math.ceil(msToSeconds(margin * serviceP95Ms.value))} s`;
+  return { share: repeatedShare.value, message };
+}

@@ -1,0 +1,42 @@
+import { msToSeconds } from '#common/units.ts';
+import type { SourceSignals } from '../../measure/signals.ts';
+import { sourceName } from '../freshness.ts';
+import type { Situation } from '../situation.ts';
+import { ok, useless } from './guard.ts';
+import type { Guard, Verdict } from './guard.ts';
+
+const patienceMs = 300_000;
+const patienceAckWaits = 5;
+/** So many others were completed meanwhile: it is the message, not the workers. */
+const manyCompleted = 100;
+/** More than this many redelivered at once is a retry storm. */
+const fewRedelivered = 10;
+
+/** A message that is tried again and again while all others pass. It takes no replicas away, and asks for none. */
+export const poisonGuard: Guard = { name: 'poison', check };
+
+function check(situation: Situation): Verdict {
+  for (const [index, source] of situation.signals.sources.entries()) {
+    const { oldest } = source;
+    if (oldest === undefined || !isPoisoned(source, situation.nowMs)) continue;
+    const minutes = (msToSeconds(situation.nowMs - oldest.sinceMs) / 60).toFixed(0);
+    return useless(
+      'PoisonMessages',
+      Infinity,
+      `message ${oldest.streamSeq} of ${sourceName(situation, index)} has not been resolved in ${minutes} min, ` +
+        `while ${oldest.completedSince.toFixed(0)} others were: give it up, or limit max_deliver`,
+    );
+  }
+  return ok;
+}
+
+function isPoisoned({ oldest, redeliveredMessages, ackWaitMs }: SourceSignals, nowMs: number): boolean {
+  if (oldest === undefined || redeliveredMessages.kind === 'unknown') return false;
+  const waitMs = ackWaitMs.kind === 'known' ? ackWaitMs.value : 0;
+  return (
+    redeliveredMessages.value > 0 &&
+    redeliveredMessages.value <= fewRedelivered &&
+    oldest.completedSince >= manyCompleted &&
+    nowMs - oldest.sinceMs >= Math.max(patienceMs, patienceAckWaits * waitMs)
+  );
+}
