@@ -50,7 +50,7 @@ async function bundle(name: string, entries: readonly string[]): Promise<void> {
     // Readable, with the name of each source file above its lines: stack traces need no source maps, which Node would
     // parse at every start (160 ms and 30 MB of a worker).
     minifySyntax: true,
-    legalComments: 'none',
+    legalComments: 'eof',
     banner: { js: banner },
     metafile: true,
     logLevel: 'warning',

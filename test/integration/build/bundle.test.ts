@@ -85,7 +85,9 @@ test('the worker says in one line what is wrong', async () => {
     PENSTOCK_CONSUMER: 'work',
   });
   expect(await worker.ended).toBe(1);
-  expect(worker.stderr()).toMatch(/^penstock worker: HandlerNotFound: no handler module at \/nowhere\.mjs.*\n$/);
+  expect(worker.stderr()).toMatch(
+    /^penstock worker: HandlerNotFound: no handler module at \/nowhere\.mjs.*\n$/,
+  );
 });
 
 test('the operator refuses settings that are wrong, by exit code 2', async () => {
