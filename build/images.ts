@@ -48,9 +48,9 @@ function buildBase(): void {
     [caCertificates, caCertificates],
     ...sharedLibraries(process.execPath).map((library) => [library, library]),
   ] as const) {
-    const target = join(files, to ?? '');
+    const target = join(files, to);
     mkdirSync(dirname(target), { recursive: true });
-    copyFileSync(realpathSync(from ?? ''), target);
+    copyFileSync(realpathSync(from), target);
   }
   const home = `nonroot:x:${nonRoot}:${nonRoot}::/home/nonroot:/sbin/nologin\n`;
   writeFileSync(join(files, 'etc/passwd'), `root:x:0:0::/root:/sbin/nologin\n${home}`);
