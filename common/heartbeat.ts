@@ -19,6 +19,9 @@ const name = z.string().min(1).max(253);
 const workerStates = ['starting', 'running', 'draining', 'stopped'] as const;
 export type WorkerState = (typeof workerStates)[number];
 
+const breakerStates = ['closed', 'open', 'half-open'] as const;
+export type BreakerState = (typeof breakerStates)[number];
+
 export const heartbeatSchema = z.object({
   version: z.literal(heartbeatVersion).describe('Version of this schema.'),
   worker: name.describe('Unique per process.'),
@@ -32,6 +35,12 @@ export const heartbeatSchema = z.object({
   ),
   sequence: count.describe('Grows by one with each heartbeat of this process.'),
   state: z.enum(workerStates),
+  breaker: z
+    .enum(breakerStates)
+    .optional()
+    .describe(
+      'Whether jobs are taken: not while `open`, a few at a time while `half-open`. Absent without a breaker.',
+    ),
   slots: count.describe('Jobs that this process can run at once.'),
   busy: count.describe('Jobs that run now.'),
   buffered: count.describe('Jobs delivered to this process and not started.'),

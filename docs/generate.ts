@@ -98,6 +98,7 @@ function metrics(scraped: string): string[][] {
 async function workerMetrics(): Promise<string> {
   const vitals = {
     state: 'running' as const,
+    breaker: undefined,
     window: new Window(1, 0),
     counters: new Counters(),
     runningMs: 0,

@@ -87,6 +87,35 @@ export const workerEnvironmentSchema = z.object({
     .describe(
       `A retry beyond the budget waits between half and all of it. ${defaultSeconds(workerDefaults.retryBudgetDelayMs)}`,
     ),
+  PENSTOCK_BREAKER_FAILURE_RATIO: number(0.01, 1)
+    .optional()
+    .describe(
+      `Turns the breaker on: share of failures that opens it. Default none, or ${workerDefaults.breakerFailureRatio} when a slow limit is set.`,
+    ),
+  PENSTOCK_BREAKER_SLOW_SECONDS: seconds
+    .optional()
+    .describe('Turns the breaker on: a success that takes longer is slow. Default none is.'),
+  PENSTOCK_BREAKER_SLOW_RATIO: number(0.01, 1)
+    .optional()
+    .describe(`Share of slow successes that opens it. Default ${workerDefaults.breakerSlowRatio}.`),
+  PENSTOCK_BREAKER_MIN_JOBS: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(
+      `Results in the window without which it stays closed. Default ${workerDefaults.breakerMinJobs}.`,
+    ),
+  PENSTOCK_BREAKER_WINDOW_SECONDS: seconds
+    .optional()
+    .describe(
+      `How long results count; longer than jobs take. ${defaultSeconds(workerDefaults.breakerWindowMs)}`,
+    ),
+  PENSTOCK_BREAKER_OPEN_SECONDS: seconds
+    .optional()
+    .describe(`How long it takes no jobs before it probes. ${defaultSeconds(workerDefaults.breakerOpenMs)}`),
+  PENSTOCK_BREAKER_PROBES: wholeNumber(1, 10_000)
+    .optional()
+    .describe(
+      `Successes that close it; no more jobs run at once until then. Default ${workerDefaults.breakerProbes}.`,
+    ),
   PENSTOCK_FORGIVEN_STREAM: name
     .optional()
     .describe(
@@ -179,6 +208,17 @@ export function readConfig(
         ratio: env.PENSTOCK_RETRY_BUDGET_RATIO,
         ...given('minPerSecond', env.PENSTOCK_RETRY_BUDGET_MIN_PER_SECOND),
         ...given('delayMs', env.PENSTOCK_RETRY_BUDGET_DELAY_SECONDS),
+      },
+    }),
+    ...((env.PENSTOCK_BREAKER_FAILURE_RATIO ?? env.PENSTOCK_BREAKER_SLOW_SECONDS) !== undefined && {
+      breaker: {
+        ...given('failureRatio', env.PENSTOCK_BREAKER_FAILURE_RATIO),
+        ...given('slowMs', env.PENSTOCK_BREAKER_SLOW_SECONDS),
+        ...given('slowRatio', env.PENSTOCK_BREAKER_SLOW_RATIO),
+        ...given('minJobs', env.PENSTOCK_BREAKER_MIN_JOBS),
+        ...given('windowMs', env.PENSTOCK_BREAKER_WINDOW_SECONDS),
+        ...given('openMs', env.PENSTOCK_BREAKER_OPEN_SECONDS),
+        ...given('probes', env.PENSTOCK_BREAKER_PROBES),
       },
     }),
     ...given('forgivenStream', env.PENSTOCK_FORGIVEN_STREAM),

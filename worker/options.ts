@@ -6,6 +6,7 @@ import type { NatsSettings } from '#common/nats.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { BackoffPolicy } from './outcome/backoff.ts';
+import type { BreakerPolicy } from './outcome/breaker.ts';
 import type { BudgetPolicy } from './outcome/budget.ts';
 
 /** Where nothing is said. Times in milliseconds. */
@@ -21,6 +22,12 @@ export const workerDefaults = {
   retryBudgetRatio: 0.2,
   retryBudgetMinPerSecond: 1,
   retryBudgetDelayMs: 60_000,
+  breakerFailureRatio: 0.5,
+  breakerSlowRatio: 0.5,
+  breakerMinJobs: 20,
+  breakerWindowMs: 10_000,
+  breakerOpenMs: 10_000,
+  breakerProbes: 3,
   /** Below the 30 s that Kubernetes grants by default. */
   graceMs: 25_000,
   /** Short enough that the jobs of a killed worker come back soon; leases are extended, so jobs may take longer. */
@@ -48,6 +55,8 @@ export type WorkerOptions = {
   readonly backoff?: Partial<BackoffPolicy>;
   /** Delays retries further when there are too many. Default: not. */
   readonly retryBudget?: Partial<BudgetPolicy>;
+  /** Takes no jobs while what they depend on does not work. Default: takes them. */
+  readonly breaker?: Partial<BreakerPolicy>;
   /**
    * Stream that remembers which deliveries were no attempts; created when it is missing. Default: none, and every
    * delivery counts as an attempt.
@@ -86,6 +95,7 @@ export type Settings = {
   readonly maxAttempts: number;
   readonly backoff: BackoffPolicy;
   readonly retryBudget: BudgetPolicy | undefined;
+  readonly breaker: BreakerPolicy | undefined;
   readonly forgivenStream: string | undefined;
   readonly confirmAcks: boolean;
   readonly deadLetter: DeadLetterSettings | undefined;
@@ -113,6 +123,7 @@ export function compileOptions(options: WorkerOptions): Settings {
       maxMs: requireMs('backoff.maxMs', options.backoff?.maxMs ?? workerDefaults.backoffMaxMs),
     },
     retryBudget: options.retryBudget && compileBudget(options.retryBudget),
+    breaker: options.breaker && compileBreaker(options.breaker),
     forgivenStream: forgivenStream === undefined ? undefined : requireName('forgivenStream', forgivenStream),
     confirmAcks: options.confirmAcks ?? false,
     deadLetter: deadLetter && {
@@ -148,6 +159,27 @@ function compileBudget(given: Partial<BudgetPolicy>): BudgetPolicy {
     ratio: requireNumber('retryBudget.ratio', ratio, 0, 10),
     minPerSecond: requireNumber('retryBudget.minPerSecond', minPerSecond, 0, 100_000),
     delayMs: requireMs('retryBudget.delayMs', delayMs),
+  };
+}
+
+function compileBreaker(given: Partial<BreakerPolicy>): BreakerPolicy {
+  const {
+    failureRatio = workerDefaults.breakerFailureRatio,
+    slowMs = Infinity,
+    slowRatio = workerDefaults.breakerSlowRatio,
+    minJobs = workerDefaults.breakerMinJobs,
+    windowMs = workerDefaults.breakerWindowMs,
+    openMs = workerDefaults.breakerOpenMs,
+    probes = workerDefaults.breakerProbes,
+  } = given;
+  return {
+    failureRatio: requireNumber('breaker.failureRatio', failureRatio, 0.01, 1),
+    slowMs: slowMs === Infinity ? slowMs : requireMs('breaker.slowMs', slowMs),
+    slowRatio: requireNumber('breaker.slowRatio', slowRatio, 0.01, 1),
+    minJobs: requireCount('breaker.minJobs', minJobs, 1),
+    windowMs: requireMs('breaker.windowMs', windowMs),
+    openMs: requireMs('breaker.openMs', openMs),
+    probes: requireCount('breaker.probes', probes, 1),
   };
 }
 

@@ -128,6 +128,7 @@ class Worker implements RunningWorker {
       ...probeRoutes(() => ({
         state: this.#lifecycle.state,
         isPulling: this.#engine?.isPulling ?? false,
+        breaker: this.#engine?.breakerState,
         window: this.#window,
       })),
       '/metrics': async () => {
@@ -211,6 +212,7 @@ class Worker implements RunningWorker {
       clock: this.#clock,
       random: this.#random,
       log: this.#log,
+      onBreaker: () => this.#beat(),
     });
     this.#engine = engine;
     try {
@@ -278,6 +280,7 @@ class Worker implements RunningWorker {
     }
     return {
       state,
+      breaker: engine?.breakerState,
       window: this.#window,
       counters: this.#counters,
       runningMs: engine?.busyMs(nowMs) ?? 0,

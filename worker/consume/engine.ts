@@ -1,10 +1,12 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
+import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
 import type { Settings } from '../options.ts';
 import { Acks } from '../outcome/acks.ts';
+import { Breaker } from '../outcome/breaker.ts';
 import { RetryBudget } from '../outcome/budget.ts';
 import { DeadLetters } from '../outcome/deadLetter.ts';
 import { Forgiven } from '../outcome/forgiven.ts';
@@ -35,6 +37,8 @@ export type EngineParts = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  /** The breaker has changed its state. */
+  readonly onBreaker: () => void;
 };
 
 /**
@@ -49,6 +53,7 @@ export class Engine {
   readonly #runner: JobRunner;
   readonly #pull: PullLoop;
   readonly #stallWatch: StallWatch;
+  readonly #breaker: Breaker | undefined;
   readonly #ended = new AbortController();
   #consumer: Consumer;
   #timer: NodeJS.Timeout;
@@ -66,6 +71,8 @@ export class Engine {
     const { ackWaitMs } = parts.consumer;
     this.#leases = new Leases(ackWaitMs, clock.monotonicMs());
     this.#acks = new Acks(connection, settings.nats.inboxPrefix, this.#leases);
+    const { breaker } = settings;
+    this.#breaker = breaker && new Breaker(breaker, counters, (state) => this.#onBreaker(state));
     const { deadLetter, retryBudget, forgivenStream, maxAttempts } = settings;
     this.#settler = new Settler({
       acks: this.#acks,
@@ -78,6 +85,7 @@ export class Engine {
       policy: { maxAttempts, backoff: settings.backoff },
       confirmAcks: settings.confirmAcks,
       budget: retryBudget && new RetryBudget(retryBudget, counters),
+      breaker: this.#breaker,
       forgiven:
         forgivenStream === undefined ? undefined : new Forgiven(connection, forgivenStream, maxAttempts),
       deadLetters:
@@ -125,7 +133,12 @@ export class Engine {
   }
 
   start(): void {
-    this.#pull.start(this.#consumer);
+    if (this.#breaker?.state !== 'open') this.#pull.start(this.#consumer);
+  }
+
+  /** Undefined without a breaker. */
+  get breakerState(): BreakerState | undefined {
+    return this.#breaker?.state;
   }
 
   /** Whether pulls are being served: connected, and the consumer is there. */
@@ -175,7 +188,7 @@ export class Engine {
   /** Pulls at once: asking for the consumer first would only cost a round trip. */
   reconnected(): void {
     this.#connected = true;
-    if (!this.#rechecking) this.#pull.start(this.#consumer);
+    if (!this.#rechecking) this.start();
   }
 
   async stopPulling(): Promise<void> {
@@ -245,6 +258,23 @@ export class Engine {
     if (settings.prefetch === 'auto') window.prefetch = prefetchFor(window.slots, this.#meanServiceMs);
   }
 
+  /** Jobs that run go on; those that wait are given back, as other replicas may fare better. */
+  #onBreaker(state: BreakerState): void {
+    const { window, log, onBreaker } = this.#parts;
+    log.warn({ breaker: state }, 'the circuit breaker changed its state');
+    onBreaker();
+    if (this.#ended.signal.aborted) return;
+    if (state === 'open') {
+      this.#pull.withdraw();
+      this.#runner.handBackBuffered();
+      return;
+    }
+    window.cap = state === 'half-open' ? (this.#breaker?.policy.probes ?? Infinity) : Infinity;
+    this.#runner.resume();
+    if (state === 'half-open' && this.#connected && !this.#rechecking) this.start();
+    else this.#pull.refill();
+  }
+
   async #recheck(reason: string): Promise<void> {
     if (this.#rechecking || this.#ended.signal.aborted) return;
     this.#rechecking = true;
@@ -275,6 +305,6 @@ export class Engine {
     }
     this.#consumer = consumer;
     log.info('the consumer is there; pulling');
-    this.#pull.start(consumer);
+    this.start();
   }
 }

@@ -115,6 +115,17 @@ export class PullLoop {
     this.#void();
   }
 
+  /**
+   * Rests, and takes the open pulls back from the server, which would go on serving them: it notices that their
+   * replies have no subscriber.
+   */
+  withdraw(): void {
+    if (this.#phase === 'ended') return;
+    this.rest();
+    this.#subscription?.drain().catch(() => undefined);
+    this.#subscription = undefined;
+  }
+
   /** Leaves the subscription to what it still delivers and starts over with a new one. */
   rebuild(): void {
     if (this.#phase !== 'pulling') return;

@@ -90,13 +90,18 @@ export class JobRunner {
     }
   }
 
-  /** Starts nothing any more, and gives back what has not started. */
+  /** Starts nothing more, and gives back what has not started. */
   handBackBuffered(): void {
     const { settler, clock, window } = this.#parts;
     this.#accepting = false;
     const nowMs = clock.monotonicMs();
     for (const delivery of this.#buffer.splice(0)) settler.handBack(delivery, nowMs);
     window.buffered = 0;
+  }
+
+  /** Starts jobs again. */
+  resume(): void {
+    this.#accepting = true;
   }
 
   /** Tells running handlers that the worker ends. */

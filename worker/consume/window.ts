@@ -5,7 +5,8 @@
  *        outstanding      →       buffered        →  running       →    settling
  *                                                    stuck (counted out of the slots until it settles)
  *
- * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch.
+ * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch, nor the
+ * cap.
  * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
  * until there is room again.
  */
@@ -17,6 +18,8 @@ export class Window {
   buffered = 0;
   settling = 0;
   outstanding = 0;
+  /** Messages that this process may hold at most, whatever its slots; a few while a dependency is probed. */
+  cap = Infinity;
 
   constructor(slots: number, prefetch: number) {
     this.slots = slots;
@@ -33,7 +36,8 @@ export class Window {
    * serves many jobs and a slot still never waits for a round trip.
    */
   get credits(): number {
-    const wanted = this.slots - this.stuck - this.running - this.settling + this.prefetch;
+    const most = Math.min(this.slots - this.stuck + this.prefetch, this.cap);
+    const wanted = most - this.running - this.settling;
     const onTheWay = this.buffered + this.outstanding;
     return onTheWay * 2 <= wanted ? wanted - onTheWay : 0;
   }

@@ -8,6 +8,7 @@ import type { Window } from '../consume/window.ts';
 import type { Counters } from '../report/counters.ts';
 import type { Acks } from './acks.ts';
 import { backoffMs } from './backoff.ts';
+import type { Breaker } from './breaker.ts';
 import type { RetryBudget } from './budget.ts';
 import type { DeadLetters } from './deadLetter.ts';
 import type { Forgiven } from './forgiven.ts';
@@ -29,6 +30,8 @@ export type SettlerParts = {
   readonly confirmAcks: boolean;
   /** Undefined: retries are not limited. */
   readonly budget: RetryBudget | undefined;
+  /** Undefined: failures never keep the worker from taking jobs. */
+  readonly breaker: Breaker | undefined;
   /** Undefined: every delivery is an attempt. */
   readonly forgiven: Forgiven | undefined;
   /** Undefined: jobs that are given up are terminated and only logged. */
@@ -43,10 +46,12 @@ export type SettlerParts = {
  */
 export class Settler {
   readonly #parts: SettlerParts;
+  readonly #slowMs: number;
   #failuresLogged = 0;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
+    this.#slowMs = parts.breaker?.policy.slowMs ?? Infinity;
   }
 
   succeed(delivery: Delivery, nowMs: number, serviceMs: number): void {
@@ -54,16 +59,14 @@ export class Settler {
     if (!this.#holds(delivery, nowMs)) return;
     if (!confirmAcks) {
       acks.ack(delivery);
-      counters.succeeded += 1;
-      counters.served(serviceMs);
+      this.#countSuccess(serviceMs);
       return;
     }
     window.settling += 1;
     acks.ackConfirmed(delivery, nowMs, (confirmed) => {
       window.settling -= 1;
       if (confirmed) {
-        counters.succeeded += 1;
-        counters.served(serviceMs);
+        this.#countSuccess(serviceMs);
       } else {
         counters.unconfirmedAcks += 1;
       }
@@ -75,6 +78,10 @@ export class Settler {
     if (!this.#holds(delivery, nowMs)) return;
     const verdict = judge(failure, this.#parts.policy, this.#parts.random());
     const exhausted = verdict.kind === 'deadLetter' && verdict.reason === 'AttemptsExhausted';
+    if (exhausted || verdict.kind === 'retry') {
+      this.#parts.counters.failed += 1;
+      this.#parts.breaker?.look(nowMs);
+    }
     if (!exhausted || this.#parts.forgiven === undefined) {
       this.#carryOut(verdict, delivery, nowMs);
       return;
@@ -153,6 +160,14 @@ export class Settler {
   sweep(nowMs: number): void {
     this.#failuresLogged = 0;
     this.#parts.budget?.remaining(nowMs);
+    this.#parts.breaker?.look(nowMs);
+  }
+
+  #countSuccess(serviceMs: number): void {
+    const { counters } = this.#parts;
+    counters.succeeded += 1;
+    counters.served(serviceMs);
+    if (serviceMs > this.#slowMs) counters.slow += 1;
   }
 
   #carryOut(verdict: Verdict, delivery: Delivery, nowMs: number): void {

@@ -10,6 +10,11 @@ export class Counters {
   deliveries = 0;
   firstDeliveries = 0;
   succeeded = 0;
+  /** Jobs that failed, each time: by an error or their time limit, not those that were discarded or interrupted. */
+  failed = 0;
+  /** Of the succeeded: those that took longer than the breaker's limit. */
+  slow = 0;
+  breakerOpenings = 0;
   retried = 0;
   /** Of the retried: those that waited longer because the retry budget was empty. */
   retriesDelayed = 0;

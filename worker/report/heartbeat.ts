@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { heartbeatSubject, heartbeatVersion } from '#common/heartbeat.ts';
-import type { Heartbeat, WorkerState } from '#common/heartbeat.ts';
+import type { BreakerState, Heartbeat, WorkerState } from '#common/heartbeat.ts';
 import type { Window } from '../consume/window.ts';
 import type { Counters } from './counters.ts';
 
@@ -17,6 +17,8 @@ export type Identity = {
 
 export type Vitals = {
   readonly state: WorkerState;
+  /** Undefined without a breaker. */
+  readonly breaker: BreakerState | undefined;
   readonly window: Window;
   readonly counters: Counters;
   /** Time in slots of the jobs that run now, milliseconds. */
@@ -28,12 +30,13 @@ export type Vitals = {
 
 /** The heartbeat as docs/heartbeats.md describes it. Milliseconds are rounded: their fractions mean nothing. */
 export function buildHeartbeat(identity: Identity, sequence: number, vitals: Vitals): Heartbeat {
-  const { state, window, counters } = vitals;
+  const { state, breaker, window, counters } = vitals;
   return {
     version: heartbeatVersion,
     ...identity,
     sequence,
     state,
+    ...(breaker !== undefined && { breaker }),
     slots: window.slots - window.stuck,
     busy: window.running,
     buffered: window.buffered,

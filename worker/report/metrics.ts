@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { BreakerState } from '#common/heartbeat.ts';
 import type { Reply } from '#common/http.ts';
 import { serviceBucketsSeconds } from './counters.ts';
 import type { Counters } from './counters.ts';
@@ -15,6 +16,13 @@ const counters: readonly Reading[] = [
     ({ counters: c }) => c.firstDeliveries,
   ],
   ['jobs_succeeded_total', 'Jobs acked.', ({ counters: c }) => c.succeeded],
+  [
+    'jobs_failed_total',
+    'Times that a job failed, by an error or its time limit; not when discarded or interrupted.',
+    ({ counters: c }) => c.failed,
+  ],
+  ['jobs_slow_total', "Jobs acked that took longer than the breaker's limit.", ({ counters: c }) => c.slow],
+  ['breaker_openings_total', 'Times that the breaker opened.', ({ counters: c }) => c.breakerOpenings],
   [
     'jobs_retried_total',
     'Jobs handed back after a failure, to be tried again.',
@@ -63,6 +71,11 @@ const gauges: readonly Reading[] = [
   ['jobs_running', 'Jobs that run now.', ({ window }) => window.running],
   ['jobs_buffered', 'Jobs delivered and not started.', ({ window }) => window.buffered],
   ['jobs_settling', 'Results on their way to the server.', ({ window }) => window.settling],
+  [
+    'breaker_state',
+    '0 closed, or no breaker; 1 half-open; 2 open, no jobs are taken.',
+    ({ breaker }) => (breaker === undefined ? 0 : breakerValues[breaker]),
+  ],
   ['jobs_stuck', 'Jobs past their time limit that ignore the abort.', ({ window }) => window.stuck],
   ['prefetch', 'Messages held at most beyond the running ones.', ({ window }) => window.prefetch],
   [
@@ -71,6 +84,8 @@ const gauges: readonly Reading[] = [
     ({ oldestRunningMs }) => oldestRunningMs / 1_000,
   ],
 ];
+
+const breakerValues: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
 const prefix = 'penstock_worker_';
 

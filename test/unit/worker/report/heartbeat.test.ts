@@ -15,6 +15,7 @@ function vitals() {
   const window = Object.assign(new Window(8, 4), { running: 3, buffered: 2, stuck: 1 });
   return {
     state: 'running' as const,
+    breaker: 'half-open' as const,
     window,
     counters,
     runningMs: 50.4,
@@ -28,6 +29,7 @@ test('a heartbeat fits its schema and counts running jobs as busy time', () => {
   expect(heartbeatSchema.parse(heartbeat)).toEqual(heartbeat);
   expect(heartbeat).toMatchObject({
     sequence: 7,
+    breaker: 'half-open',
     slots: 7,
     busy: 3,
     buffered: 2,
@@ -36,6 +38,12 @@ test('a heartbeat fits its schema and counts running jobs as busy time', () => {
     totals: { busySlotMs: 1_051, slotMs: 9_001 },
     service: { count: 2, sumMs: 50, sumSquaresMs2: 1_300 },
   });
+});
+
+test('without a breaker, a heartbeat says nothing about one', () => {
+  const heartbeat = buildHeartbeat(identity, 7, { ...vitals(), breaker: undefined });
+  expect(heartbeat).not.toHaveProperty('breaker');
+  expect(heartbeatSchema.parse(heartbeat)).toEqual(heartbeat);
 });
 
 const page = readFileSync(new URL('../../../../docs/heartbeats.md', import.meta.url), 'utf8');
