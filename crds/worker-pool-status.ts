@@ -4,6 +4,10 @@ import { z } from 'zod';
  * What the operator says about a pool. Written on change only, so fast figures are rounded and there is no time of
  * the last look. Sizes are bounded: a status can never grow with what a server or a worker claims.
  */
+export const mostConditions = 16;
+/** Characters. */
+export const longestMessage = 1_024;
+
 const replicas = z.int32().min(0).max(1_000_000);
 const ratePerSecond = z
   .string()
@@ -15,7 +19,7 @@ const word = z
   .min(1)
   .max(128)
   .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/);
-const sentence = z.string().max(1_024);
+const sentence = z.string().max(longestMessage);
 const time = z.iso.datetime();
 
 export const conditionSchema = z.object({
@@ -54,7 +58,7 @@ export const workerPoolStatusSchema = z.object({
     .describe('The last change that this operator wrote.'),
   conditions: z
     .array(conditionSchema)
-    .max(16)
+    .max(mostConditions)
     .optional()
     .describe('What holds and what does not.')
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),

@@ -1,10 +1,8 @@
+import { longestMessage, mostConditions } from '#crds/worker-pool-status.ts';
 import type { Condition, WorkerPoolStatus } from '#crds/worker-pool-status.ts';
 import type { PassReport } from '../../report/passReport.ts';
 import type { PoolResource } from './resources.ts';
 import type { Refusal } from './kubernetes.ts';
-
-const maxMessageLength = 1_024;
-const mostConditions = 16;
 
 /**
  * The status that a pass leads to. Fast figures keep two digits, so that noise is no change; what is not known is left
@@ -32,7 +30,7 @@ export function statusOf(
     ...known('completionsPerSecond', rate(signals.completionsPerSecond)),
     ...known('capacityPerReplica', rate(signals.capacityPerReplica)),
     reason: decision.reason,
-    message: decision.message.slice(0, maxMessageLength),
+    message: decision.message.slice(0, longestMessage),
     ...(hasScaled
       ? { lastScale: { time: report.time, from: decision.from, to: decision.to, reason: decision.reason } }
       : {}),
@@ -50,7 +48,7 @@ export function statusOfRefusal(
   return {
     observedGeneration: pool.generation,
     reason,
-    message: message.slice(0, maxMessageLength),
+    message: message.slice(0, longestMessage),
     conditions: carryTimes(conditions, before, pool.generation, time),
   };
 }
@@ -99,7 +97,7 @@ function carryTimes(
     const last = before.find(({ type }) => type === condition.type);
     return {
       ...condition,
-      message: condition.message.slice(0, maxMessageLength),
+      message: condition.message.slice(0, longestMessage),
       lastTransitionTime: last?.status === condition.status ? last.lastTransitionTime : time,
       observedGeneration: generation,
     };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { definitions } from '#crds/definitions.ts';
 import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
+import { longestMessage, mostConditions } from '#crds/worker-pool-status.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
 import { until } from '../../builders/until.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
@@ -187,19 +188,19 @@ describe('the API server', () => {
   test('bounds what a status may hold', async () => {
     await create('bounded');
     const path = `${poolsPath}/bounded/status`;
-    expect((await api.ask('PATCH', path, { status: { message: 'm'.repeat(1_025) } }, merge)).status).toBe(
-      422,
-    );
-    expect((await api.ask('PATCH', path, { status: { message: 'm'.repeat(1_024) } }, merge)).status).toBe(
-      200,
-    );
+    expect(
+      (await api.ask('PATCH', path, { status: { message: 'm'.repeat(longestMessage + 1) } }, merge)).status,
+    ).toBe(422);
+    expect(
+      (await api.ask('PATCH', path, { status: { message: 'm'.repeat(longestMessage) } }, merge)).status,
+    ).toBe(200);
     const condition = {
       status: 'True',
       reason: 'R',
       message: '',
       lastTransitionTime: '2026-01-02T03:04:05Z',
     };
-    const many = Array.from({ length: 11 }, (_, i) => ({ ...condition, type: `T${i}` }));
+    const many = Array.from({ length: mostConditions + 1 }, (_, i) => ({ ...condition, type: `T${i}` }));
     expect((await api.ask('PATCH', path, { status: { conditions: many } }, merge)).status).toBe(422);
   });
 });
