@@ -1,9 +1,5 @@
 import { z } from 'zod';
 
-/**
- * What the operator says about a pool. Written on change only, so fast figures are rounded and there is no time of
- * the last look. Sizes are bounded: a status can never grow with what a server or a worker claims.
- */
 export const mostConditions = 16;
 /** Characters. */
 export const longestMessage = 1_024;
@@ -31,6 +27,10 @@ export const conditionSchema = z.object({
   observedGeneration: z.int32().min(0).optional().describe('Generation of the spec that this was said of.'),
 });
 
+/**
+ * What the operator says about a pool. Written on change only, so fast figures are rounded and there is no time of
+ * the last look. Sizes are bounded: a status can never grow with what a server or a worker claims.
+ */
 export const workerPoolStatusSchema = z.object({
   observedGeneration: z.int32().min(0).optional().describe('Generation of the spec that was acted on last.'),
   replicas: replicas.optional().describe('Replicas that exist.'),
