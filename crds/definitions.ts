@@ -117,7 +117,9 @@ export function definitions(): readonly Definition[] {
 }
 
 export function toYaml(definition: Definition): string {
-  return `# Written by \`npm run crds\` from the schemas in this folder.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  // Kubernetes and helm read YAML 1.1, in which a plain Off is the boolean false.
+  const options = { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false } as const;
+  return `# Written by \`npm run crds\` from the schemas in this folder.\n${stringify(definition, options)}`;
 }
 
 function define(resource: {

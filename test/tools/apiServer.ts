@@ -21,6 +21,8 @@ export type ApiServer = AsyncDisposable & {
   readonly tokens: { readonly admin: string; readonly operator: string };
   /** One request as `admin`; a body is sent as JSON. */
   ask(method: string, path: string, body?: unknown, contentType?: string): Promise<ApiAnswer>;
+  /** What the user `operator` was allowed to do so far, e.g. `watch apps/deployments`, without repetitions. */
+  calls(): Promise<ReadonlySet<string>>;
   /** The API server process alone, to stop, freeze and start it. */
   readonly process: ServerProcess;
 };
@@ -37,6 +39,8 @@ export async function startApiServer(): Promise<ApiServer> {
     `${tokens.admin},admin,1,"system:masters"\n${tokens.operator},operator,2\n`,
   );
   await writeServiceAccountKeys(folder);
+
+  await writeFile(join(folder, 'audit.json'), JSON.stringify(auditPolicy));
 
   const certificate = (): Promise<string> => readFile(join(folder, 'apiserver.crt'), 'utf8');
   const ask: ApiServer['ask'] = async (method, path, body, contentType = 'application/json') =>
@@ -73,6 +77,8 @@ export async function startApiServer(): Promise<ApiServer> {
       `--service-account-key-file=${join(folder, 'service-account.pub')}`,
       `--service-account-signing-key-file=${join(folder, 'service-account.key')}`,
       `--token-auth-file=${join(folder, 'tokens.csv')}`,
+      `--audit-policy-file=${join(folder, 'audit.json')}`,
+      `--audit-log-path=${join(folder, 'audit.log')}`,
       '--authorization-mode=RBAC',
       // Nothing here makes service accounts, so pods must not be refused for lack of one.
       '--disable-admission-plugins=ServiceAccount',
@@ -115,9 +121,35 @@ export async function startApiServer(): Promise<ApiServer> {
     certificate,
     tokens,
     ask,
+    calls: async () => readCalls(await readFile(join(folder, 'audit.log'), 'utf8')),
     process: apiServer,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [{ level: 'Metadata', users: ['operator'] }, { level: 'None' }],
+};
+
+type AuditEvent = {
+  readonly verb: string;
+  readonly objectRef?: { apiGroup?: string; resource?: string; subresource?: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+};
+
+function readCalls(log: string): ReadonlySet<string> {
+  const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n');
+  const events = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as AuditEvent);
+  const calls = events.map(({ verb, objectRef, annotations }) => {
+    if (annotations?.['authorization.k8s.io/decision'] !== 'allow' || objectRef?.resource === undefined)
+      return '';
+    const { apiGroup = '', resource, subresource } = objectRef;
+    return `${verb} ${apiGroup}/${resource}${subresource === undefined ? '' : `/${subresource}`}`;
+  });
+  return new Set(calls.filter((call) => call !== ''));
 }
 
 async function writeServiceAccountKeys(folder: string): Promise<void> {

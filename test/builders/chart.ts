@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import { programPath } from '../tools/serverProcess.ts';
+import { fromRoot } from './program.ts';
+
+export type Chart = 'penstock' | 'penstock-worker';
+export type Values = Readonly<Record<string, unknown>>;
+
+export type Manifest = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+};
+
+/**
+ * What an installation of the chart would send to the API server; the release is named `test`.
+ *
+ * @throws Error with helm's own message when the chart refuses the values.
+ */
+export async function render(chart: Chart, values: Values, namespace = 'default'): Promise<Manifest[]> {
+  const text = await helm('template', chart, values, ['test'], ['--namespace', namespace]);
+  return parseAllDocuments(text)
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+}
+
+/** @throws Error with helm's own message when there is a mistake. */
+export async function lint(chart: Chart, values: Values): Promise<void> {
+  await helm('lint', chart, values, ['--strict']);
+}
+
+async function helm(
+  command: string,
+  chart: Chart,
+  values: Values,
+  before: readonly string[],
+  after: readonly string[] = [],
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-chart-'));
+  try {
+    const file = join(folder, 'values.json');
+    await writeFile(file, JSON.stringify(values));
+    const args = [command, ...before, fromRoot(`charts/${chart}`), '--values', file, ...after];
+    // Nothing of the caller's own helm, and no cluster of his.
+    const env = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
+    return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
