@@ -34,7 +34,7 @@ const memorySeconds = 180;
 const shortestReplicaSeconds = 10;
 const memoryJobs = 30;
 const longestOpenSeconds = 300;
-/** The policy's assumption weighs as much as so many completed jobs, and fades like them. */
+/** The policy's assumption weighs as much as so many completed jobs, and nothing once the answer is conclusive. */
 const priorJobs = 2;
 /** Heartbeats and throughput may differ by this factor; beyond it the consumer is believed, not the workers. */
 const trustFactor = 2;
@@ -45,7 +45,6 @@ const conclusiveJobs = 20;
 export function addBackloggedStep(
   throughput: Throughput,
   step: { readonly completed: number; readonly seconds: number; readonly replicas: number },
-  priorPerSecond: number,
 ): Throughput {
   const openSeconds = Math.min(
     throughput.openSeconds + step.seconds * step.replicas,
@@ -55,14 +54,10 @@ export function addBackloggedStep(
   const fading = Math.exp(
     -Math.min(openSeconds / step.replicas / memorySeconds, step.completed / memoryJobs),
   );
-  const isFirst = throughput.completed === 0;
-  const [completed, replicaSeconds] = isFirst
-    ? [priorJobs, priorJobs / priorPerSecond]
-    : [throughput.completed, throughput.replicaSeconds];
   return {
     ...throughput,
-    completed: completed * fading + step.completed,
-    replicaSeconds: replicaSeconds * fading + openSeconds,
+    completed: throughput.completed * fading + step.completed,
+    replicaSeconds: throughput.replicaSeconds * fading + openSeconds,
     openSeconds: 0,
   };
 }
@@ -91,7 +86,7 @@ export function seeCompletions(
  */
 export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atMs: number): Capacity {
   const slots = fleet.slotsPerReplica ?? prior.concurrency;
-  const shown = throughput.completed === 0 ? undefined : throughput.completed / throughput.replicaSeconds;
+  const shown = shownPerSecond(throughput, prior);
   const isConclusive = throughput.completed >= conclusiveJobs;
   if (fleet.slotsPerReplica !== undefined && fleet.work !== undefined) {
     const serviceMs = timePerJobMs(fleet.work);
@@ -116,6 +111,13 @@ export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atM
   };
 }
 
+/** Completions per replica-second, with the assumption weighing less the more was completed. */
+function shownPerSecond({ completed, replicaSeconds }: Throughput, prior: Prior): number | undefined {
+  if (completed === 0) return undefined;
+  const weight = priorJobs * Math.max(0, 1 - completed / conclusiveJobs);
+  return (completed + weight) / (replicaSeconds + weight / assumedPerSecond(prior));
+}
+
 /**
  * As seen, or the assumed slots over the time from delivery to ack, which buffering and waiting for retries only
  * lengthen.
@@ -124,8 +126,7 @@ function leastPerSecond({ seenPerSecond, heldSecondsPerJob }: Throughput, slots:
   return Math.max(seenPerSecond, heldSecondsPerJob === undefined ? 0 : slots / heldSecondsPerJob);
 }
 
-export const assumedPerSecond = (prior: Prior): number =>
-  prior.concurrency / msToSeconds(prior.serviceMilliseconds);
+const assumedPerSecond = (prior: Prior): number => prior.concurrency / msToSeconds(prior.serviceMilliseconds);
 
 function fromRate(
   jobsPerSecond: number,

@@ -2,7 +2,7 @@ import { msToSeconds, secondsToMs } from '#common/units.ts';
 import type { ConsumerFacts, SourceObservation } from '../observe/observation.ts';
 import { addToBatches } from './batches.ts';
 import type { Step } from './batches.ts';
-import { addBackloggedStep, assumedPerSecond, capacity, seeCompletions } from './capacity.ts';
+import { addBackloggedStep, capacity, seeCompletions } from './capacity.ts';
 import type { Prior } from './capacity.ts';
 import { arrivals, continuity } from './continuity.ts';
 import type { Reading } from './continuity.ts';
@@ -82,7 +82,7 @@ function addStep(
   now: FleetNow,
   circumstances: Circumstances,
 ): SourceHistory {
-  const { steady, working, prior } = circumstances;
+  const { steady, working } = circumstances;
   const before = history.reading?.facts ?? reading.facts;
   const after = reading.facts;
   const arrived = arrivals(before, after, firstDeliveryShare(history.fleet));
@@ -97,7 +97,7 @@ function addStep(
   });
   const isBacklogged = steady > 0 && before.pending > 0 && after.pending > 0 && !isAckPendingFull(after);
   const shown = isBacklogged
-    ? addBackloggedStep(history.throughput, { completed, seconds, replicas: steady }, assumedPerSecond(prior))
+    ? addBackloggedStep(history.throughput, { completed, seconds, replicas: steady })
     : history.throughput;
   const window = countWithin(accepted.samples, shortWindowMs);
   const throughput = window === undefined ? shown : seeCompletions(shown, window, seconds);

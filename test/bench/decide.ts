@@ -5,7 +5,7 @@ import { emptyHistory, measure } from '../../operator/measure/measure.ts';
 import type { Signals } from '../../operator/measure/signals.ts';
 import type { Observation } from '../../operator/observe/observation.ts';
 import { spec } from '../builders/spec.ts';
-import { seededRandom } from '../scenario/random.ts';
+import { seededRandom } from '../../operator/simulate/random.ts';
 import { tell } from '../scenario/run.ts';
 import { summarize } from './bench.ts';
 import type { Bench, BenchRow, Measured } from './bench.ts';

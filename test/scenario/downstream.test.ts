@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { spec } from '../builders/spec.ts';
-import { seededRandom } from './random.ts';
-import type { Random } from './random.ts';
+import { seededRandom } from '../../operator/simulate/random.ts';
+import type { Random } from '../../operator/simulate/random.ts';
 import { tell } from './run.ts';
 import type { Story, Told } from './run.ts';
 

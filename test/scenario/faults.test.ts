@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Observation, SourceObservation } from '../../operator/observe/observation.ts';
 import { spec } from '../builders/spec.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom } from '../../operator/simulate/random.ts';
 import { tell } from './run.ts';
 import type { Story, Told } from './run.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { spec } from '../builders/spec.ts';
-import type { ModelOptions } from './queueModel.ts';
-import { seededRandom } from './random.ts';
+
+import { seededRandom } from '../../operator/simulate/random.ts';
 import { tell } from './run.ts';
 import type { Story, Told } from './run.ts';
 
-const model = (seed: number, more: Partial<ModelOptions> = {}): ModelOptions => ({
+const model = (seed: number, more: Partial<Story['model']> = {}): Story['model'] => ({
   random: seededRandom(seed),
   serviceMs: 500,
   slots: 2,

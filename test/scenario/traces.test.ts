@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { spec } from '../builders/spec.ts';
-import { seededRandom } from './random.ts';
-import type { Random } from './random.ts';
+import { seededRandom } from '../../operator/simulate/random.ts';
+import type { Random } from '../../operator/simulate/random.ts';
 import { tell } from './run.ts';
 
 /** Arrivals per second of a recorded hour (examples/traces, with its source and licence). */

@@ -7,7 +7,7 @@ import { freePort } from '../../tools/serverProcess.ts';
 
 describe('--help teaches', () => {
   const cases: Record<string, { args: string[]; says: RegExp[] }> = {
-    'the commands there are': { args: ['--help'], says: [/local/, /worker/, /dlq/] },
+    'the commands there are': { args: ['--help'], says: [/local/, /simulate/, /worker/, /dlq/] },
     'how to run the operator here': {
       args: ['local', '--help'],
       says: [/--once/, /--json/, /Exit codes/, /Example:\n\s+penstock local -f/],

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { fixed } from '../../../../operator/simulate/autoscalers.ts';
+import { QueueModel } from '../../../../operator/simulate/queueModel.ts';
+import type { ModelOptions } from '../../../../operator/simulate/queueModel.ts';
+import { seededRandom } from '../../../../operator/simulate/random.ts';
+import { replay } from '../../../../operator/simulate/replay.ts';
+import { mean } from '../../../builders/mean.ts';
+
+const options = (more: Partial<ModelOptions> = {}): ModelOptions => ({
+  random: seededRandom(1),
+  serviceMs: (random) => random.exponential(1_000),
+  slots: 1,
+  startMs: 0,
+  hasHeartbeats: false,
+  ...more,
+});
+
+/** A long run of random arrivals at a fixed size. */
+function steady(perSecond: number, replicas: number, more: Partial<ModelOptions> = {}): QueueModel {
+  const model = new QueueModel(options(more));
+  model.scale(replicas);
+  const random = seededRandom(2);
+  const arrivals = (): number => random.poisson(perSecond);
+  replay(model, fixed(replicas), { random, seconds: 40_000, arrivals });
+  return model;
+}
+
+/** Mean wait in M/M/c by Erlang's C formula, seconds (Kleinrock, Queueing Systems, volume 1, section 3.5). */
+function erlangWait(perSecond: number, servers: number, serviceSeconds: number): number {
+  const load = perSecond * serviceSeconds;
+  let blocking = 1;
+  for (let size = 1; size <= servers; size += 1) blocking = (load * blocking) / (size + load * blocking);
+  const waitShare = blocking / (1 - (load / servers) * (1 - blocking));
+  return (waitShare * serviceSeconds) / (servers - load);
+}
+
+describe('the mean wait agrees with theory within 8 %', () => {
+  it.each([
+    { perSecond: 0.7, servers: 1 },
+    { perSecond: 4, servers: 5 },
+    { perSecond: 17, servers: 20 },
+  ])('M/M/$servers at $perSecond/s', ({ perSecond, servers }) => {
+    const wait = mean(steady(perSecond, servers).waitsMs) / 1_000;
+    expect(Math.abs(wait / erlangWait(perSecond, servers, 1) - 1)).toBeLessThan(0.08);
+  });
+
+  it('M/D/1, which waits half of M/M/1 (Pollaczek and Khinchine)', () => {
+    const wait = mean(steady(0.7, 1, { serviceMs: () => 1_000 }).waitsMs) / 1_000;
+    expect(Math.abs(wait / (erlangWait(0.7, 1, 1) / 2) - 1)).toBeLessThan(0.08);
+  });
+
+  it('slots of one replica are as good as replicas', () => {
+    const wait = mean(steady(4, 1, { slots: 5 }).waitsMs) / 1_000;
+    expect(Math.abs(wait / erlangWait(4, 5, 1) - 1)).toBeLessThan(0.08);
+  });
+});
+
+it("holds Little's law: the queue is as long as arrivals times their wait", () => {
+  const model = new QueueModel(options());
+  const random = seededRandom(3);
+  const lengths: number[] = [];
+  const watch = {
+    name: 'watch',
+    look: (seen: QueueModel) => {
+      lengths.push(seen.pending);
+      return 5;
+    },
+  };
+  replay(model, watch, { random, seconds: 40_000, arrivals: () => random.poisson(4) });
+  const expected = 4 * (mean(model.waitsMs) / 1_000);
+  expect(Math.abs(mean(lengths) / expected - 1)).toBeLessThan(0.05);
+});
+
+describe('a replica', () => {
+  it('takes its start time before it works, and is paid for from the beginning', () => {
+    const model = new QueueModel(options({ startMs: 5_000, serviceMs: () => 1_000 }));
+    model.scale(1);
+    model.advance(10_000, [0]);
+    expect(model.waitsMs).toEqual([5_000]);
+    expect(model.completed).toBe(1);
+    expect(model.replicaMs).toBe(10_000);
+  });
+
+  it('finishes what it runs when it is taken away, and takes no more', () => {
+    const model = new QueueModel(options({ serviceMs: () => 5_000 }));
+    model.scale(1);
+    model.advance(1_000, [0, 0]);
+    model.scale(0);
+    model.advance(20_000, []);
+    expect(model.completed).toBe(1);
+    expect(model.pending).toBe(1);
+    expect(model.replicaMs).toBe(5_000);
+  });
+
+  it('tries a failed job again after a second', () => {
+    const model = new QueueModel(options({ serviceMs: () => 100, failShare: (atMs) => (atMs < 50 ? 1 : 0) }));
+    model.scale(1);
+    model.advance(1_000, [0]);
+    expect([model.completed, model.ackPending]).toEqual([0, 1]);
+    model.advance(2_000, []);
+    expect([model.completed, model.ackPending]).toEqual([1, 0]);
+    expect(model.waitsMs).toEqual([0]);
+  });
+
+  it('completes no more than the dependency lets through', () => {
+    const model = steady(30, 100, { dependencyPerSecond: () => 20 });
+    expect(model.completed / 40_000).toBeCloseTo(20, 0);
+  });
+});
+
+it('is the same for the same seed', () => {
+  expect(steady(4, 5).waitsMs).toEqual(steady(4, 5).waitsMs);
+});
