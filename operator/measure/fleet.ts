@@ -9,6 +9,8 @@ export type Fleet = {
   /** Jobs that one replica runs at once, retained while no worker is heard. */
   readonly slotsPerReplica: number | undefined;
   readonly work: Work | undefined;
+  /** Over about the last minute, so that a storm which has passed is soon forgotten. */
+  readonly recent: { readonly attempts: number; readonly succeeded: number };
   /** Run times of the jobs that succeeded since the last pass. */
   readonly reported: { readonly jobs: number; readonly ms: number };
   /** Over about the last half minute. */
@@ -37,6 +39,7 @@ export const emptyFleet: Fleet = {
   workers: new Map(),
   slotsPerReplica: undefined,
   work: undefined,
+  recent: { attempts: 0, succeeded: 0 },
   reported: { jobs: 0, ms: 0 },
   busyMs: 0,
   openMs: 0,
@@ -50,6 +53,7 @@ const workMemoryMs = 180_000;
 const workMemoryJobs = 30;
 /** The policy's assumption weighs as much as so many measured jobs, and fades like them. */
 const priorJobs = 2;
+const recentMemoryMs = 60_000;
 const utilizationMemoryMs = 30_000;
 /** More processes than this are not followed, so that invented ones cannot fill the memory. */
 const mostWorkers = 10_000;
@@ -106,6 +110,7 @@ export function followFleet(
     addGrowth(sum, before, arrived, slotsPerReplica ?? 1);
   }
   const fading = Math.exp(-elapsedMs / utilizationMemoryMs);
+  const recentFading = Math.exp(-elapsedMs / recentMemoryMs);
   const hasWorked = sum.busyMs > 0 || sum.attempts > 0;
   return {
     workers,
@@ -113,6 +118,10 @@ export function followFleet(
     work: hasWorked
       ? rememberWork(fleet.work ?? assumedWork(priorServiceMs), sum, elapsedMs, oldestRunningMs)
       : fleet.work,
+    recent: {
+      attempts: fleet.recent.attempts * recentFading + sum.attempts,
+      succeeded: fleet.recent.succeeded * recentFading + sum.succeeded,
+    },
     reported: { jobs: sum.serviceCount, ms: sum.serviceMs },
     busyMs: fleet.busyMs * fading + sum.busyMs,
     openMs: fleet.openMs * fading + sum.slotMs,

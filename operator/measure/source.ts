@@ -7,7 +7,7 @@ import type { Prior } from './capacity.ts';
 import { arrivals, continuity } from './continuity.ts';
 import type { Reading } from './continuity.ts';
 import { firstDeliveryShare, fleetNow, followFleet } from './fleet.ts';
-import type { FleetNow, Work } from './fleet.ts';
+import type { Fleet, FleetNow } from './fleet.ts';
 import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
 import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
@@ -207,7 +207,7 @@ function toSignals(
     openPulls: known(facts.waiting, reading.atMs),
     ackWaitMs: known(facts.ackWaitMs, reading.atMs),
     redeliveredMessages: known(facts.redelivered, reading.atMs),
-    ...workSignals(history.fleet.work, reading.atMs),
+    ...workSignals(history.fleet, reading.atMs),
     batches: history.batches.full,
     stalledSinceMs: history.stalledSinceMs,
     oldest: history.oldest,
@@ -253,19 +253,19 @@ const fewestAttempts = 20;
 const p95Deviations = 1.645;
 
 function workSignals(
-  work: Work | undefined,
+  { work, recent }: Fleet,
   atMs: number,
 ): Pick<SourceSignals, 'attemptsPerSuccess' | 'repeatedShare' | 'successMs' | 'serviceP95Ms'> {
-  if (work === undefined || work.attempts < fewestAttempts) {
+  if (work === undefined || recent.attempts < fewestAttempts) {
     const few = unknown('too few jobs were reported');
     return { attemptsPerSuccess: few, repeatedShare: few, successMs: few, serviceP95Ms: few };
   }
-  const { attempts, succeeded, serviceCount: count, serviceMs, serviceSquaresMs2 } = work;
+  const { serviceCount: count, serviceMs, serviceSquaresMs2 } = work;
   const unreported = unknown('no run time was reported');
   const meanMs = serviceMs / count;
   const deviationMs = Math.sqrt(Math.max(0, serviceSquaresMs2 / count - meanMs ** 2));
   return {
-    attemptsPerSuccess: known(attempts / Math.max(succeeded, 1), atMs),
+    attemptsPerSuccess: known(recent.attempts / Math.max(recent.succeeded, 1), atMs),
     repeatedShare: known(
       work.deliveries < 1 ? 0 : Math.max(0, 1 - work.firstDeliveries / work.deliveries),
       atMs,
