@@ -17,10 +17,14 @@ export type Task = {
 const sampleSchema = z.object({ messagesPerSecond: z.number(), cpuMicrosPerMessage: z.number() });
 export type Sample = z.infer<typeof sampleSchema>;
 
-const program = fileURLToPath(new URL('./fixtures/consume.ts', import.meta.url));
-
 /** Lets one peer consume a backlog in a process of its own. */
 export async function takeSample(task: Task): Promise<Sample> {
+  return runFixture('consume.ts', task);
+}
+
+/** Runs a program of fixtures/ with a task in JSON, and reads the sample that it prints. */
+export async function runFixture(fixture: string, task: object): Promise<Sample> {
+  const program = fileURLToPath(new URL(`./fixtures/${fixture}`, import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(task)]);
   return sampleSchema.parse(JSON.parse(stdout));
 }
