@@ -13,6 +13,7 @@ import { OperatorMetrics } from '../operator/report/metrics.ts';
 import { Window } from '../worker/consume/window.ts';
 import { Counters } from '../worker/report/counters.ts';
 import { renderMetrics } from '../worker/report/metrics.ts';
+import { chartValues } from './chartValues.ts';
 
 type Schema = {
   readonly type?: string;
@@ -63,6 +64,21 @@ In the Prometheus text format at \`/metrics\`. A figure that is not known has no
     table(['metric', 'type', 'meaning'], metrics(await new OperatorMetrics().render())),
     '\n## Worker\n\nLabels `stream` and `consumer` on each.\n',
     table(['metric', 'type', 'meaning'], metrics(await workerMetrics())),
+  ].join('\n'),
+  'charts.md': [
+    note('the values.yaml of the charts'),
+    `# Values of the charts
+
+A value that is not listed here, or does not fit, is refused before anything is installed.
+[Penstock on Kubernetes](kubernetes.md) tells how they are used.
+`,
+    ...['penstock', 'penstock-worker'].flatMap((chart) => [
+      `\n## charts/${chart}\n`,
+      table(
+        ['value', 'default', 'meaning'],
+        chartValues(new URL(`../charts/${chart}/values.yaml`, import.meta.url)),
+      ),
+    ]),
   ].join('\n'),
 };
 
