@@ -111,6 +111,7 @@ export type Diagnosis = {
     | 'SourceAvailable'
     | 'Active'
     | 'ScalingLimited'
+    | 'ObjectiveReachable'
     | 'DownstreamSaturated'
     | 'RetryAmplified'
     | 'WorkersIdle'

@@ -1,6 +1,7 @@
 import type { Diagnosis, Limit } from './decision.ts';
 import { sourceName, unseenFor } from './freshness.ts';
 import type { Guard } from './guards/guard.ts';
+import { outlook } from './outlook.ts';
 import type { Situation } from './situation.ts';
 import type { WorkloadSignals } from '../measure/signals.ts';
 
@@ -11,12 +12,14 @@ export function diagnose(
   guards: readonly Guard[],
   replicas: number,
 ): readonly Diagnosis[] {
+  const obstacles = guards.flatMap((guard) => guardDiagnosis(guard, situation));
   return [
     targetDiagnosis(situation.workload),
     sourceDiagnosis(situation),
     activeDiagnosis(situation, replicas),
     limitedDiagnosis(limitedBy),
-    ...guards.flatMap((guard) => guardDiagnosis(guard, situation)),
+    outlook(situation, obstacles),
+    ...obstacles,
   ];
 }
 

@@ -125,6 +125,7 @@ describe('the diagnosis', () => {
       SourceAvailable: 'True SourcesSeen',
       Active: 'True ReplicasWanted',
       ScalingLimited: 'False AsDemanded',
+      ObjectiveReachable: 'True OnTrack',
     });
   });
 
@@ -134,6 +135,7 @@ describe('the diagnosis', () => {
       SourceAvailable: 'False ConsumerMissing',
       Active: 'False AtZero',
       ScalingLimited: 'False AsDemanded',
+      ObjectiveReachable: 'Unknown ConsumerMissing',
     });
   });
 
