@@ -34,6 +34,18 @@ export async function lint(chart: Chart, values: Values): Promise<void> {
   await helm('lint', chart, values, ['--strict']);
 }
 
+/** Installs, upgrades or uninstalls on a cluster, as the user of the kubeconfig. */
+export async function release(
+  command: 'install' | 'upgrade' | 'uninstall',
+  name: string,
+  target: { readonly kubeconfig: string; readonly namespace: string },
+  what?: { readonly chart: Chart; readonly values: Values },
+): Promise<void> {
+  const to = ['--kubeconfig', target.kubeconfig, '--namespace', target.namespace];
+  if (what === undefined) await run([command, name, ...to]);
+  else await helm(command, what.chart, what.values, [name], to);
+}
+
 async function helm(
   command: string,
   chart: Chart,
@@ -41,12 +53,20 @@ async function helm(
   before: readonly string[],
   after: readonly string[] = [],
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'penstock-chart-'));
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-values-'));
   try {
     const file = join(folder, 'values.json');
     await writeFile(file, JSON.stringify(values));
-    const args = [command, ...before, fromRoot(`charts/${chart}`), '--values', file, ...after];
-    // Nothing of the caller's own helm, and no cluster of his.
+    return await run([command, ...before, fromRoot(`charts/${chart}`), '--values', file, ...after]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** With nothing of the caller's own helm, and no cluster of his. */
+async function run(args: readonly string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-helm-'));
+  try {
     const env = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
     return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
   } finally {
