@@ -56,6 +56,16 @@ const refused: Readonly<Record<string, { chart: Chart; values: Values; message: 
     values: { ...workerValues, nats: { token: { key: 'token' } } },
     message: /'\/nats\/token'/,
   },
+  'a certificate without its key': {
+    chart: 'penstock-worker',
+    values: { ...workerValues, nats: { tls: { secretName: 'tls', certKey: 'tls.crt' } } },
+    message: /'\/nats\/tls'.*'keyKey'/,
+  },
+  'two logins at once': {
+    chart: 'penstock-worker',
+    values: { ...workerValues, nats: { token: { secretName: 'a' }, nkey: { secretName: 'b' } } },
+    message: /only one of nats\.credentials, nkey, token and userPassword/,
+  },
 };
 test.each(Object.entries(refused))('%s is refused, and named', async (_, { chart, values, message }) => {
   await expect(render(chart, values)).rejects.toThrow(message);

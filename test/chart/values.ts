@@ -55,6 +55,10 @@ export const workerCombinations: Readonly<Record<string, Values>> = {
   'an nkey': { ...workerValues, nats: { nkey: { secretName: 'nats', key: 'seed' } } },
   'a token': { ...workerValues, nats: { token: { secretName: 'nats' } } },
   'user and password': { ...workerValues, nats: { userPassword: { secretName: 'nats' } } },
+  certificates: {
+    ...workerValues,
+    nats: { servers: ['tls://nats:4222'], tls: { secretName: 'tls', certKey: 'tls.crt', keyKey: 'tls.key' } },
+  },
   'everything on': {
     ...workerValues,
     slots: 16,

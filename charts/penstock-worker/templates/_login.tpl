@@ -1,5 +1,9 @@
 {{- /* The login as settings of the worker: files are used anew when the Secret changes, variables at the next start. */ -}}
 {{- define "worker.loginEnv" -}}
+{{- $logins := compact (list .Values.nats.credentials .Values.nats.nkey .Values.nats.token .Values.nats.userPassword) }}
+{{- if gt (len $logins) 1 }}
+{{- fail "only one of nats.credentials, nkey, token and userPassword can be used to log in" }}
+{{- end }}
 {{- with .Values.nats.credentials }}
 - name: NATS_CREDS
   value: /var/run/secrets/nats/{{ default "nats.creds" .key }}
@@ -17,6 +21,16 @@
   valueFrom: { secretKeyRef: { name: {{ .secretName }}, key: {{ default "username" .userKey }} } }
 - name: NATS_PASSWORD
   valueFrom: { secretKeyRef: { name: {{ .secretName }}, key: {{ default "password" .passwordKey }} } }
+{{- end }}
+{{- with .Values.nats.tls }}
+- name: NATS_CA
+  value: /var/run/secrets/nats-tls/{{ default "ca.crt" .caKey }}
+{{- if .certKey }}
+- name: NATS_CERT
+  value: /var/run/secrets/nats-tls/{{ .certKey }}
+- name: NATS_KEY
+  value: /var/run/secrets/nats-tls/{{ .keyKey }}
+{{- end }}
 {{- end }}
 {{- end }}
 
