@@ -48,7 +48,7 @@ async function bundle(name: string, entries: readonly string[]): Promise<void> {
     format: 'esm',
     target: `node${engines.node.replace(/^>=/, '')}`,
     // Readable, with the name of each source file above its lines: stack traces need no source maps, which Node would
-    // parse at every start (160 ms and 30 MB of a worker).
+    // parse at every start (docs/adr/0013).
     minifySyntax: true,
     legalComments: 'eof',
     banner: { js: banner },
