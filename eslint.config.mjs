@@ -57,7 +57,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ['operator/measure/**/*.ts', 'operator/decide/**/*.ts', 'worker/outcome/backoff.ts'],
+    files: [
+      'operator/measure/**/*.ts',
+      'operator/decide/**/*.ts',
+      'worker/outcome/{backoff,breaker,budget,growth}.ts',
+    ],
     rules: { 'no-restricted-syntax': ['error', environmentRule, exitRule, ...impurities] },
   },
   // A handler is one file of somebody else's program: it reads its own settings.

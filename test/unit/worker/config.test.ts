@@ -49,6 +49,28 @@ describe('the environment', () => {
     });
   });
 
+  test('turns retry budget and breaker on by the setting that has no default', () => {
+    const idle = {
+      PENSTOCK_RETRY_BUDGET_DELAY_SECONDS: '5',
+      PENSTOCK_BREAKER_PROBES: '7',
+    };
+    expect(compileOptions(readConfig({ ...named, ...idle }))).toMatchObject({
+      retryBudget: undefined,
+      breaker: undefined,
+      forgivenStream: undefined,
+    });
+    const on = {
+      PENSTOCK_RETRY_BUDGET_RATIO: '0.1',
+      PENSTOCK_BREAKER_SLOW_SECONDS: '2',
+      PENSTOCK_FORGIVEN_STREAM: 'FORGIVEN',
+    };
+    expect(compileOptions(readConfig({ ...named, ...idle, ...on }))).toMatchObject({
+      retryBudget: { ratio: 0.1, minPerSecond: workerDefaults.retryBudgetMinPerSecond, delayMs: 5_000 },
+      breaker: { failureRatio: workerDefaults.breakerFailureRatio, slowMs: 2_000, probes: 7 },
+      forgivenStream: 'FORGIVEN',
+    });
+  });
+
   const faults: Record<string, { environment: Record<string, string>; message: RegExp }> = {
     'a missing stream': { environment: { PENSTOCK_CONSUMER: 'c' }, message: /PENSTOCK_STREAM: is required/ },
     'a stream name that reaches another subject': {
@@ -75,6 +97,10 @@ describe('the environment', () => {
     'a port beyond the last': {
       environment: { ...named, PENSTOCK_HTTP_PORT: '70000' },
       message: /PENSTOCK_HTTP_PORT=70000: must be off/,
+    },
+    'a share above the whole': {
+      environment: { ...named, PENSTOCK_BREAKER_FAILURE_RATIO: '50' },
+      message: /PENSTOCK_BREAKER_FAILURE_RATIO=50: must be a number from 0.01 to 1/,
     },
     'a yes': {
       environment: { ...named, PENSTOCK_CONFIRM_ACKS: 'yes' },
@@ -111,6 +137,14 @@ describe('options', () => {
     'a time that no timer can wait': {
       options: { ...names, graceMs: 1e12 },
       message: 'graceMs is 1000000000000',
+    },
+    'forgiven deliveries among the dead letters': {
+      options: { ...names, deadLetter: { stream: 'DEAD' }, forgivenStream: 'DEAD' },
+      message: 'forgivenStream is "DEAD": must be a stream of its own',
+    },
+    'a breaker without probes': {
+      options: { ...names, breaker: { probes: 0 } },
+      message: 'breaker.probes is 0',
     },
     'dead letters among the jobs': {
       options: { ...names, deadLetter: { stream: 'IMAGES' } },
