@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { ConsumerConfig, ConsumerInfo, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
@@ -10,17 +9,11 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { createLogger } from '#common/log.ts';
 import { runWorker } from '../../../worker/index.ts';
 import type { Handler, RunningWorker, WorkerOptions } from '../../../worker/index.ts';
+import { until as untilSeen } from '../../builders/until.ts';
 
-/** Below the time limit of a test, so that a test that waits in vain still cleans up. */
-const patienceMs = 60_000;
-
-/** Waits for a state of the world. */
+/** Waits for a state of the world; a failure quotes the condition. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + patienceMs;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`not so after ${patienceMs} ms: ${condition.toString()}`);
-    await delay(10);
-  }
+  await untilSeen(condition.toString(), condition);
 }
 
 /** One stream with one consumer on a real server, and a client to look at them. */
