@@ -67,7 +67,7 @@ async function helm(
 async function run(args: readonly string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-helm-'));
   try {
-    const env = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
+    const env = { HOME: folder };
     return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
   } finally {
     await rm(folder, { recursive: true, force: true });
