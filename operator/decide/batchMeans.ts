@@ -60,7 +60,9 @@ export function growsWithSlots(batches: readonly Batch[]): boolean {
   if (count < fewestForSlope) return false;
   const x = batches.map(({ busySlots }) => Math.log(Math.max(busySlots, 0.01)));
   const y = batches.map(({ serviceMs }) => Math.log(serviceMs));
-  if (Math.max(...x) - Math.min(...x) < Math.log(smallestSpread)) return false;
+  const most = Math.max(...x);
+  if (most - Math.min(...x) < Math.log(smallestSpread)) return false;
+  if ((x.at(-1) ?? most) < most - Math.log(smallestSpread)) return false;
   const [meanX, meanY] = [mean(x), mean(y)];
   let [xx, xy, yy] = [0, 0, 0];
   for (let index = 0; index < count; index += 1) {

@@ -68,7 +68,9 @@ function suspect(quiet: In<'quiet'>, source: SourceSignals, situation: Situation
   if (nowMs < quiet.untilMs || current < 2 || demand.replicas <= current) return quiet;
   const isAtMaximum =
     current >= spec.maxReplicas && workload.ready >= current && steadyForMs(situation) >= patienceAtMaximumMs;
-  const recent = hasLeft ? source.batches.filter(({ fromMs }) => fromMs >= quiet.untilMs) : source.batches;
+  const sinceMs = Math.max(hasLeft ? quiet.untilMs : -Infinity, source.unresolvedSinceMs ?? nowMs);
+  // What an earlier backlog showed, or a larger pool, says nothing about growing from here.
+  const recent = source.batches.filter(({ fromMs }) => fromMs >= sinceMs);
   if (!isAtMaximum && !growsWithSlots(recent)) return quiet;
   return { phase: 'suspect', replicas: current, sinceMs: nowMs, clearances: quiet.clearances };
 }

@@ -35,8 +35,11 @@ export const emptyBatches: Batches = { full: [], filling: undefined };
 const jobsPerBatch = 20;
 const shortestSeconds = 1;
 const batchMemoryMs = 300_000;
-/** Run times as reported must agree with Little's law within this factor; beyond it they are cut. */
-const trustFactor = 2;
+/**
+ * Run times as reported must agree with Little's law within this factor; beyond it they are cut. The law counts the
+ * jobs that new replicas have begun and not ended, which makes it late by up to a factor of 2.
+ */
+const trustFactor = 3;
 
 /**
  * Adds a step that began and ended with undelivered messages; any other step ends the batch being filled.

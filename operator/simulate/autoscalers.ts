@@ -90,12 +90,15 @@ export function keda(bounds: Bounds, messagesPerReplica: number): Autoscaler {
 /** A HorizontalPodAutoscaler on the share of busy slots, which knows no zero. */
 export function hpaOnUtilization(bounds: Bounds, slots: number, targetPercent: number): Autoscaler {
   const scale = horizontal(bounds);
+  let workedMs = 0;
   const look = (model: QueueModel, second: number): number | undefined => {
     const current = model.desired;
     const least = Math.max(1, bounds.minReplicas);
     if (current < least) return least;
     if (second % syncSeconds !== 0 || model.ready === 0) return undefined;
-    const busyShare = Math.min(1, model.ackPending / (model.ready * slots));
+    const busySlots = (model.workedMs - workedMs) / (syncSeconds * 1_000);
+    workedMs = model.workedMs;
+    const busyShare = Math.min(1, busySlots / (model.ready * slots));
     return scale(Math.ceil((model.ready * busyShare) / (targetPercent / 100)), current, second);
   };
   return { name: `HPA at ${targetPercent} %`, look };

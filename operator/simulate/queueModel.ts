@@ -78,6 +78,7 @@ export class QueueModel {
   #delivered = 0;
   #deliveredFirst = 0;
   #dependencyFreeMs = 0;
+  #finishedMs = 0;
 
   constructor(options: ModelOptions) {
     this.#options = options;
@@ -91,6 +92,14 @@ export class QueueModel {
   /** Messages delivered and not resolved. */
   get ackPending(): number {
     return this.#replicas.reduce((sum, { running }) => sum + running.length, this.#retries.size);
+  }
+
+  /** Slot time that has been worked so far, milliseconds; unlike `busyMs` without the rest of the running jobs. */
+  get workedMs(): number {
+    return this.#replicas.reduce(
+      (sum, { running }) => running.reduce((ages, { startedMs }) => ages + this.nowMs - startedMs, sum),
+      this.#finishedMs,
+    );
   }
 
   get desired(): number {
@@ -215,6 +224,7 @@ export class QueueModel {
       if (endsMs > untilMs) continue;
       const tookMs = endsMs - startedMs;
       replica.finishedBusyMs += tookMs;
+      this.#finishedMs += tookMs;
       if (fails) replica.retried += 1;
       else {
         replica.succeeded += 1;

@@ -8,13 +8,14 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeError } from '#common/errors.ts';
 import type { Bench } from './bench.ts';
 import { decideBench } from './decide.ts';
+import { quality } from './quality.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
 import { renderResult } from './table.ts';
 import { publisher } from './worker/publisher.ts';
 import { workerThroughput } from './worker/throughput.ts';
 
-const benches: readonly Bench[] = [workerThroughput, publisher, decideBench, reaction, startup];
+const benches: readonly Bench[] = [workerThroughput, publisher, decideBench, quality, reaction, startup];
 
 const command = new Command('npm run bench --')
   .description('Runs benchmarks, all of them unless named. docs/benchmarks.md tells how to read the figures.')

@@ -43,8 +43,9 @@ function story(seed: number, setting: Setting): Story {
   };
 }
 
-/** A mix of two exponential distributions with balanced means, and the given squared coefficient of variation. */
+/** A mix of two exponential distributions with balanced means, and the given squared coefficient of variation; 0 is constant. */
 function heavyTailed(random: Random, variability: number): Random {
+  if (variability === 0) return { ...random, exponential: (mean) => mean };
   const share = (1 + Math.sqrt((variability - 1) / (variability + 1))) / 2;
   return {
     ...random,
@@ -149,6 +150,10 @@ describe('what only looks like a dependency at its limit gets no verdict', () =>
     {
       title: 'jobs that are three times heavier from one moment on',
       setting: { rate: () => 20, serviceMs: (atMs) => (atMs < 200_000 ? 1_000 : 3_000), seconds: 600 },
+    },
+    {
+      title: 'bursts of constant run times, each beginning at few replicas',
+      setting: { rate: (second) => (second % 300 < 40 ? 20 : 0), variability: 0, seconds: 900 },
     },
     {
       title: 'a maximum that is too small',

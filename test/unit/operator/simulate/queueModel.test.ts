@@ -90,6 +90,7 @@ describe('a replica', () => {
     expect(model.completed).toBe(1);
     expect(model.pending).toBe(1);
     expect(model.replicaMs).toBe(5_000);
+    expect(model.workedMs).toBe(5_000);
   });
 
   it('tries a failed job again after a second', () => {
