@@ -26,7 +26,8 @@ export function leastSentence({ demand, spec }: Situation, unknown: Pick<Limit, 
   return `${unknown.message}: ${least}`;
 }
 
-const counted = (replicas: number): string => (replicas === 1 ? '1 replica' : `${replicas} replicas`);
+/** A number of replicas in words of a sentence. */
+export const counted = (replicas: number): string => (replicas === 1 ? '1 replica' : `${replicas} replicas`);
 
 /** Two digits where they matter, whole numbers above. */
 function figure(value: number): string {

@@ -1,6 +1,7 @@
 import { mayTry, replicasToTry } from '../experiment.ts';
 import { limit } from '../proposal.ts';
 import type { Rule } from '../proposal.ts';
+import { counted } from '../sentences.ts';
 import type { Situation } from '../situation.ts';
 import { ok } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
@@ -25,11 +26,11 @@ function check({ memory: { experiment }, current }: Situation): Verdict {
         'jobs run slower the more replicas there are, so none is added until that is tested',
       );
     case 'stepDown':
-      return suspected(current, `it is tested whether ${experiment.replicas} replicas complete as much`);
+      return suspected(current, `it is tested whether ${counted(experiment.replicas)} can complete as much`);
     case 'stepUp':
       return suspected(
         experiment.replicas,
-        `it is tested whether ${experiment.replicas} replicas complete more`,
+        `it is tested whether ${counted(experiment.replicas)} can complete more`,
       );
     case 'saturated': {
       const { perSecond, usefulReplicas, heldReplicas } = experiment.knee;
@@ -40,7 +41,7 @@ function check({ memory: { experiment }, current }: Situation): Verdict {
         usefulReplicas: heldReplicas,
         message:
           `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ` +
-          `for which ${usefulReplicas} replicas are enough: with fewer replicas jobs ran faster`,
+          `for which ${counted(usefulReplicas)} would do: with fewer replicas jobs ran faster`,
       };
     }
   }
@@ -50,6 +51,6 @@ function check({ memory: { experiment }, current }: Situation): Verdict {
 export const downstreamTest: Rule = (proposal, situation) => {
   const replicas = replicasToTry(situation.memory.experiment);
   if (replicas === undefined || !mayTry(situation) || proposal.replicas <= replicas) return proposal;
-  const message = `${replicas} replicas are tried, because more seem to complete no more`;
+  const message = `${counted(replicas)} tried, because more seem to complete no more`;
   return limit(proposal, { reason: 'DownstreamTest', replicas, message });
 };
