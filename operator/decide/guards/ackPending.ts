@@ -1,8 +1,7 @@
 import { wholeReplicas } from '../demand.ts';
-import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
-import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
+import { judgeSources } from './perSource.ts';
 
 /** From this share of max_ack_pending on, deliveries stall time and again. */
 const fullShare = 0.95;
@@ -14,13 +13,7 @@ const fullShare = 0.95;
 export const ackPendingGuard: Guard = { name: 'ackPending', check };
 
 function check(situation: Situation): Verdict {
-  const { demand, signals } = situation;
-  let useful = 0;
-  let message: string | undefined;
-  for (const [index, source] of signals.sources.entries()) {
-    const needed = demand.sources[index];
-    if (needed === undefined) continue;
-    const wanted = needed.arrivals + needed.backlog;
+  return judgeSources(situation, 'AckPendingLimited', (source, wanted) => {
     const { maxAckPending, ackPendingMessages, pendingMessages, capacity } = source;
     const isFull =
       maxAckPending.kind === 'known' &&
@@ -30,14 +23,13 @@ function check(situation: Situation): Verdict {
       pendingMessages.value > 0 &&
       ackPendingMessages.value >= fullShare * maxAckPending.value;
     const fed = isFull ? maxAckPending.value / capacity.slots : Infinity;
-    useful += Math.min(wanted, fed);
-    if (isFull && fed < wanted) {
-      message ??=
-        `${sourceName(situation, index)} has ${ackPendingMessages.value} of max_ack_pending ` +
+    if (!isFull || fed >= wanted) return { useful: wanted };
+    return {
+      useful: fed,
+      message: (name) =>
+        `${name} has ${ackPendingMessages.value} of max_ack_pending ` +
         `${maxAckPending.value} in use, enough for ${wholeReplicas(fed)} replicas; ` +
-        `${wholeReplicas(wanted)} need ${Math.ceil(wholeReplicas(wanted) * capacity.slots)}`;
-    }
-  }
-  if (message === undefined) return ok;
-  return useless('AckPendingLimited', wholeReplicas(useful), message);
+        `${wholeReplicas(wanted)} need ${Math.ceil(wholeReplicas(wanted) * capacity.slots)}`,
+    };
+  });
 }

@@ -1,10 +1,8 @@
 import { msToSeconds } from '#common/units.ts';
 import type { SourceSignals } from '../../measure/signals.ts';
-import { wholeReplicas } from '../demand.ts';
-import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
-import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
+import { judgeSources } from './perSource.ts';
 
 /** Fewer repeated deliveries than this share are what restarts and lost connections cause. */
 const manyRepeats = 0.05;
@@ -15,17 +13,11 @@ const margin = 2;
 export const ackWaitGuard: Guard = { name: 'ackWait', check };
 
 function check(situation: Situation): Verdict {
-  const { demand, signals } = situation;
-  let useful = 0;
-  let message: string | undefined;
-  for (const [index, source] of signals.sources.entries()) {
-    const needed = demand.sources[index];
-    if (needed === undefined) continue;
+  return judgeSources(situation, 'AckWaitTooShort', (source, wanted) => {
     const repeated = outlasting(source);
-    useful += (needed.arrivals + needed.backlog) * (1 - (repeated?.share ?? 0));
-    if (repeated !== undefined) message ??= `${sourceName(situation, index)} ${repeated.message}`;
-  }
-  return message === undefined ? ok : useless('AckWaitTooShort', wholeReplicas(useful), message);
+    if (repeated === undefined) return { useful: wanted };
+    return { useful: wanted * (1 - repeated.share), message: (name) => `${name} ${repeated.message}` };
+  });
 }
 
 function outlasting({

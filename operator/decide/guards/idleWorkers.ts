@@ -1,10 +1,8 @@
 import { msToSeconds } from '#common/units.ts';
 import type { SourceSignals } from '../../measure/signals.ts';
-import { wholeReplicas } from '../demand.ts';
-import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
-import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
+import { judgeSources } from './perSource.ts';
 
 /** Longer than a worker takes to ask again after a lost connection. */
 const patienceMs = 10_000;
@@ -15,17 +13,11 @@ const busyShare = 0.5;
 export const idleWorkersGuard: Guard = { name: 'idleWorkers', check };
 
 function check(situation: Situation): Verdict {
-  const { demand, signals } = situation;
-  let useful = 0;
-  let message: string | undefined;
-  for (const [index, source] of signals.sources.entries()) {
-    const needed = demand.sources[index];
-    if (needed === undefined) continue;
+  return judgeSources(situation, 'WorkersIdle', (source, wanted) => {
     const cause = whyIdle(source, situation);
-    if (cause === undefined) useful += needed.arrivals + needed.backlog;
-    else message ??= `messages wait in ${sourceName(situation, index)}, but ${cause}`;
-  }
-  return message === undefined ? ok : useless('WorkersIdle', wholeReplicas(useful), message);
+    if (cause === undefined) return { useful: wanted };
+    return { useful: 0, message: (name) => `messages wait in ${name}, but ${cause}` };
+  });
 }
 
 function whyIdle(source: SourceSignals, { workload, nowMs }: Situation): string | undefined {

@@ -1,8 +1,6 @@
-import { wholeReplicas } from '../demand.ts';
-import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
-import { ok, useless } from './guard.ts';
 import type { Guard, Verdict } from './guard.ts';
+import { judgeSources } from './perSource.ts';
 
 /** One attempt in three fails. */
 const manyAttemptsPerSuccess = 1.5;
@@ -13,28 +11,20 @@ const smallestShare = 0.5;
 export const retriesGuard: Guard = { name: 'retries', check };
 
 function check(situation: Situation): Verdict {
-  const { demand, signals } = situation;
-  let useful = 0;
-  let amplified: { readonly index: number; readonly attempts: number } | undefined;
-  for (const [index, source] of signals.sources.entries()) {
-    const needed = demand.sources[index];
-    if (needed === undefined) continue;
+  return judgeSources(situation, 'RetryAmplified', (source, wanted) => {
     const { attemptsPerSuccess, successMs, capacity } = source;
-    const isAmplified =
-      attemptsPerSuccess.kind === 'known' && attemptsPerSuccess.value >= manyAttemptsPerSuccess;
-    if (isAmplified) amplified ??= { index, attempts: attemptsPerSuccess.value };
+    if (attemptsPerSuccess.kind === 'unknown' || attemptsPerSuccess.value < manyAttemptsPerSuccess) {
+      return { useful: wanted };
+    }
     const share =
-      isAmplified && successMs.kind === 'known' && capacity.serviceMs.kind === 'known'
+      successMs.kind === 'known' && capacity.serviceMs.kind === 'known'
         ? Math.min(1, Math.max(smallestShare, successMs.value / capacity.serviceMs.value))
         : 1;
-    useful += (needed.arrivals + needed.backlog) * share;
-  }
-  if (amplified === undefined) return ok;
-  const replicas = wholeReplicas(useful);
-  return useless(
-    'RetryAmplified',
-    replicas,
-    `${sourceName(situation, amplified.index)} takes ${amplified.attempts.toFixed(1)} attempts per job that ` +
-      `succeeds; without the failures ${replicas} replicas would do: look at the errors of the jobs`,
-  );
+    return {
+      useful: wanted * share,
+      message: (name, replicas) =>
+        `${name} takes ${attemptsPerSuccess.value.toFixed(1)} attempts per job that ` +
+        `succeeds; without the failures ${replicas} replicas would do: look at the errors of the jobs`,
+    };
+  });
 }
