@@ -30,6 +30,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #log: Logger;
   readonly #loops = new Map<string, Loop>();
+  #pools: ReadonlyMap<string, Pool> = new Map();
 
   constructor(parts: Parts, options: ControllerOptions, log: Logger) {
     this.#parts = parts;
@@ -39,14 +40,15 @@ export class Controller {
 
   /** Starts loops for pools that are new and ends those of pools that are gone. To be called about once a period. */
   sync(): void {
-    const pools = new Set(this.#parts.platform.pools().map(({ key }) => key));
+    // Asked for once, not in every pass: a platform may have to sort all of them to say which count.
+    this.#pools = new Map(this.#parts.platform.pools().map((pool) => [pool.key, pool]));
     for (const [key, { stop }] of this.#loops) {
-      if (pools.has(key)) continue;
+      if (this.#pools.has(key)) continue;
       stop.abort();
       this.#loops.delete(key);
       this.#log.info({ pool: key }, 'pool is gone; its replicas stay as they are');
     }
-    for (const key of pools) {
+    for (const key of this.#pools.keys()) {
       if (this.#loops.has(key)) continue;
       const stop = new AbortController();
       this.#loops.set(key, { stop, done: this.#loop(key, stop.signal) });
@@ -74,7 +76,7 @@ export class Controller {
     let sources = '';
     while (!stop.aborted) {
       const startedAtMs = this.#parts.clock.monotonicMs();
-      const pool = this.#parts.platform.pools().find((candidate) => candidate.key === key);
+      const pool = this.#pools.get(key);
       let waitMs = this.#options.periodMs;
       if (pool !== undefined) {
         state ??= initialState(startedAtMs, pool.writtenReplicas);
