@@ -117,7 +117,7 @@ export function definitions(): readonly Definition[] {
 }
 
 export function toYaml(definition: Definition): string {
-  // Kubernetes and helm read YAML 1.1, in which a plain Off is the boolean false.
+  // Kubernetes and helm read YAML 1.1, in which plain words such as Off are booleans.
   const options = { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false } as const;
   return `# Written by \`npm run crds\` from the schemas in this folder.\n${stringify(definition, options)}`;
 }

@@ -3,7 +3,7 @@ import { apiVersion, jetStreamName, metadataSchema, objectName } from './metadat
 
 const replicaCount = z.int32().min(0).max(100_000);
 const windowSeconds = z.int32().min(0).max(3_600);
-const enforcement = z.enum(['Enforce', 'Observe', 'Off']);
+const enforcement = z.enum(['Enforce', 'Observe', 'Disabled']);
 
 const scalingPolicySchema = z.strictObject({
   type: z.enum(['Pods', 'Percent']).describe('Whether `value` counts replicas or percent of the replicas.'),
@@ -164,7 +164,7 @@ export const workerPoolSpecSchema = z
           .describe('No more replicas while asked ones do not start.'),
       })
       .prefault({})
-      .describe('Rules that refuse useless growth: Enforce, only report (Observe), or Off.'),
+      .describe('Rules that refuse useless growth: Enforce, only report (Observe), or Disabled.'),
     fallback: z
       .strictObject({
         afterSeconds: z

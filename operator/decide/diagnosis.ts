@@ -70,7 +70,7 @@ function limitedDiagnosis(limitedBy: readonly Limit[]): Diagnosis {
 }
 
 function guardDiagnosis(guard: Guard, situation: Situation): readonly Diagnosis[] {
-  if (situation.spec.guards[guard.name] === 'Off') return [];
+  if (situation.spec.guards[guard.name] === 'Disabled') return [];
   const verdict = guard.check(situation);
   if (verdict.kind === 'ok') return [];
   return [{ ...verdict.condition, reason: verdict.reason, message: verdict.message }];

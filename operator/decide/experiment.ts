@@ -29,7 +29,7 @@ const fallenShare = 0.75;
 export function followExperiment(situation: Situation): Experiment {
   const { experiment } = situation.memory;
   const source = busiestSource(situation);
-  if (situation.spec.guards.downstream === 'Off' || source === undefined) return noExperiment;
+  if (situation.spec.guards.downstream === 'Disabled' || source === undefined) return noExperiment;
   if (source.presence.kind === 'absent' || isEmpty(source)) return forget(experiment, situation.nowMs);
   switch (experiment.phase) {
     case 'quiet':

@@ -90,7 +90,7 @@ describe('a dependency that lets through 20 jobs/s', () => {
 
   it('gets about as many replicas as it can use, at the same throughput for a fraction of the cost', () => {
     const guarded = tell(story(1, capped));
-    const free = tell(story(1, { ...capped, policy: { guards: { downstream: 'Off' } } }));
+    const free = tell(story(1, { ...capped, policy: { guards: { downstream: 'Disabled' } } }));
     const held = at(-1 + capped.seconds, guarded.replicas);
     expect(held).toBeGreaterThanOrEqual(20);
     expect(held).toBeLessThanOrEqual(32);

@@ -53,15 +53,15 @@ describe('attempts that fail, two of three, for two minutes', () => {
   });
 
   it('get fewer replicas than without the guard, and all jobs are done', () => {
-    const peak = (mode: 'Enforce' | 'Off'): number => {
+    const peak = (mode: 'Enforce' | 'Disabled'): number => {
       const policy = spec({
         maxReplicas: 40,
         prior: { concurrency: 2, serviceMilliseconds: 500 },
-        guards: { retries: mode, downstream: 'Off' },
+        guards: { retries: mode, downstream: 'Disabled' },
       });
       return Math.max(...tell(story(1, { failShare: storm }, { spec: policy })).replicas.slice(100));
     };
-    expect(peak('Enforce')).toBeLessThanOrEqual(peak('Off'));
+    expect(peak('Enforce')).toBeLessThanOrEqual(peak('Disabled'));
   });
 
   it.each([

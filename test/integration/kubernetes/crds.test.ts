@@ -100,7 +100,7 @@ describe('API server and zod agree on', () => {
     'a fallback': { ...pool, fallback: { replicas: 5 } },
     'a fallback above the maximum': { ...pool, fallback: { replicas: 6 } },
     'a fallback without replicas': { ...pool, fallback: { afterSeconds: 9 } },
-    'guards of each kind': { ...pool, guards: { ackPending: 'Off', scheduling: 'Observe' } },
+    'guards of each kind': { ...pool, guards: { ackPending: 'Disabled', scheduling: 'Observe' } },
     'a guard that does not exist': { ...pool, guards: { weather: 'Enforce' } },
     'nothing at all': {},
   };

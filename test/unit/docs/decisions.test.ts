@@ -16,7 +16,7 @@ const others = [
   'Unknown',
   'Enforce',
   'Observe',
-  'Off',
+  'Disabled',
   'Auto',
   'Max',
   'Min',

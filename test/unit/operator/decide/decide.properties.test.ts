@@ -89,7 +89,7 @@ const policy: fc.Arbitrary<WorkerPoolSpec> = fc
     more: fc.integer({ min: 1, max: 200 }),
     utilizationPercent: fc.integer({ min: 10, max: 100 }),
     drainSeconds: fc.integer({ min: 1, max: 600 }),
-    guards: fc.constantFrom('Enforce' as const, 'Observe' as const, 'Off' as const),
+    guards: fc.constantFrom('Enforce' as const, 'Observe' as const, 'Disabled' as const),
     downWindow: fc.option(fc.nat(60), { nil: undefined }),
   })
   .map((x) =>
@@ -304,12 +304,12 @@ describe('safety', () => {
 
   it('a guard never takes replicas away', () => {
     check(pool, (input) => {
-      const guarded = (mode: 'Enforce' | 'Off'): number =>
+      const guarded = (mode: 'Enforce' | 'Disabled'): number =>
         answer({
           ...input,
           spec: { ...input.spec, guards: allGuards(mode) },
         });
-      const free = guarded('Off');
+      const free = guarded('Disabled');
       expect(guarded('Enforce')).toBeGreaterThanOrEqual(Math.min(free, desiredOf(input.signals)));
       expect(guarded('Enforce')).toBeLessThanOrEqual(free);
     });

@@ -78,7 +78,7 @@ describe('the scheduling guard', () => {
   it.each([
     { mode: 'Enforce' as const, reported: true },
     { mode: 'Observe' as const, reported: true },
-    { mode: 'Off' as const, reported: false },
+    { mode: 'Disabled' as const, reported: false },
   ])('in mode $mode it is reported: $reported', ({ mode, reported }) => {
     const given = starved({ ready: 3, failing: 7, troubleSinceMs: long, troubleMessage });
     const { diagnosis } = decideFor(given, spec({ guards: { scheduling: mode } })).decision;
