@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { systemClock } from '#common/clock.ts';
 import { createLogger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
-import { secondsToMs } from '#common/units.ts';
+import { megabytesToBytes, secondsToMs } from '#common/units.ts';
 import type { PassReport } from '../operator/report/passReport.ts';
 import { lookOnce, startLocalOperator } from '../operator/wiring/local.ts';
 import type { CommandLineConfig } from './config.ts';
@@ -14,6 +14,8 @@ export type LocalArguments = {
   readonly json: boolean;
   readonly periodSeconds: number;
   readonly httpPort: number | undefined;
+  readonly record: string | undefined;
+  readonly recordMegabytes: number;
 };
 
 const connectMs = 5_000;
@@ -45,6 +47,10 @@ export async function local(args: LocalArguments, config: CommandLineConfig): Pr
       environment,
       periodMs: secondsToMs(args.periodSeconds),
       httpPort: args.httpPort,
+      record:
+        args.record === undefined
+          ? undefined
+          : { file: args.record, maxBytes: megabytesToBytes(args.recordMegabytes) },
       onReport: print,
     },
     systemClock,

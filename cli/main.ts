@@ -35,6 +35,13 @@ program
     'serve /metrics, /healthz and /readyz on 127.0.0.1 (0 takes a free port)',
     port,
   )
+  .option('--record <file>', 'record what is seen and decided, for explain and simulate')
+  .option(
+    '--record-megabytes <number>',
+    'most that the record and the one before it, FILE.1, take together',
+    megabytes,
+    100,
+  )
   .addHelpText(
     'after',
     `
@@ -57,9 +64,12 @@ Example:
       json: boolean;
       periodSeconds: number;
       httpPort?: number;
+      record?: string;
+      recordMegabytes: number;
     }) => {
       const { local } = await import('./local.ts');
-      process.exitCode = await local({ ...options, httpPort: options.httpPort }, readConfig());
+      const { httpPort, record } = options;
+      process.exitCode = await local({ ...options, httpPort, record }, readConfig());
     },
   );
 
@@ -143,7 +153,13 @@ program
   });
 
 /** Errors of what was typed or given, not of what was done with it. */
-const wrongInput = ['InvalidConfiguration', 'InvalidPolicy', 'InvalidTrace', 'InvalidService'];
+const wrongInput = [
+  'InvalidConfiguration',
+  'InvalidPolicy',
+  'InvalidTrace',
+  'InvalidService',
+  'InvalidRecord',
+];
 
 try {
   await program.parseAsync();
@@ -175,6 +191,14 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0.1 || value > 3_600) {
     throw new InvalidArgumentError(`"${text}" is not a number of seconds between 0.1 and 3600.`);
+  }
+  return value;
+}
+
+function megabytes(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 1 || value > 1_000_000) {
+    throw new InvalidArgumentError(`"${text}" is not a number of megabytes between 1 and 1000000.`);
   }
   return value;
 }

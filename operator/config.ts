@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseEnvironment } from '#common/environment.ts';
 import { logLevels } from '#common/log.ts';
 import type { LogLevel } from '#common/log.ts';
-import { secondsToMs } from '#common/units.ts';
+import { megabytesToBytes, secondsToMs } from '#common/units.ts';
 
 const splitList = (list: string): string[] =>
   list
@@ -55,6 +55,17 @@ export const operatorEnvironmentSchema = z.object({
     .max(253)
     .default('penstock-operator')
     .describe('Name of the lease. Default penstock-operator.'),
+  PENSTOCK_RECORD_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File to record observations and decisions in, JSON lines. Default: none is written.'),
+  PENSTOCK_RECORD_MEGABYTES: z.coerce
+    .number()
+    .min(1)
+    .max(1_000_000)
+    .default(100)
+    .describe('Most that the record and the one before it, FILE.1, take together. Default 100.'),
   PENSTOCK_LOG_LEVEL: z
     .enum(logLevels)
     .default('info')
@@ -71,6 +82,8 @@ export type OperatorConfig = {
   readonly periodMs: number;
   readonly http: { readonly host: string; readonly port: number };
   readonly lease: { readonly namespace: string; readonly name: string };
+  /** Undefined records nothing. */
+  readonly record: { readonly file: string; readonly maxBytes: number } | undefined;
   readonly logLevel: LogLevel;
   readonly instance: string;
 };
@@ -87,6 +100,13 @@ export function readConfig(): OperatorConfig {
       namespace: parsed.PENSTOCK_LEASE_NAMESPACE ?? parsed.POD_NAMESPACE ?? 'default',
       name: parsed.PENSTOCK_LEASE_NAME,
     },
+    record:
+      parsed.PENSTOCK_RECORD_FILE === undefined
+        ? undefined
+        : {
+            file: parsed.PENSTOCK_RECORD_FILE,
+            maxBytes: megabytesToBytes(parsed.PENSTOCK_RECORD_MEGABYTES),
+          },
     logLevel: parsed.PENSTOCK_LOG_LEVEL,
     instance: parsed.POD_NAME ?? hostname(),
   };

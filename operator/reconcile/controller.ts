@@ -5,13 +5,13 @@ import { emptyHistory } from '../measure/measure.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport } from '../report/passReport.ts';
 import { initialState, pass } from './pass.ts';
-import type { Parts, PassResult, PoolState } from './pass.ts';
+import type { Parts, PassDetails, PassResult, PoolState } from './pass.ts';
 
 export type ControllerOptions = {
   /** Time from the start of one pass over a pool to the start of the next. */
   readonly periodMs: number;
   /** Called after every pass. */
-  readonly onReport: (report: PassReport, passMs: number) => void;
+  readonly onReport: (report: PassReport, passMs: number, details: PassDetails) => void;
   /** Called when a pass itself failed, which is a fault of ours. */
   readonly onPassError: (pool: string, error: Error) => void;
 };
@@ -95,7 +95,8 @@ export class Controller {
   async #pass(pool: Pool, state: PoolState, startedAtMs: number): Promise<PassResult | undefined> {
     try {
       const result = await pass(pool, state, this.#parts);
-      this.#options.onReport(result.report, this.#parts.clock.monotonicMs() - startedAtMs);
+      const passMs = this.#parts.clock.monotonicMs() - startedAtMs;
+      this.#options.onReport(result.report, passMs, result.details);
       return result;
     } catch (thrown) {
       const error = toError(thrown);

@@ -1,13 +1,16 @@
 import type { Clock } from '#common/clock.ts';
 import { act } from '../act/scale.ts';
 import { decide } from '../decide/decide.ts';
+import type { Decision } from '../decide/decision.ts';
 import { initialMemory, recordScale } from '../decide/memory.ts';
 import type { Memory } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';
 import type { History } from '../measure/measure.ts';
+import type { Signals } from '../measure/signals.ts';
 import type { Connections } from '../observe/connections.ts';
+import type { Observation } from '../observe/observation.ts';
 import { observe } from '../observe/observe.ts';
-import type { Platform, Pool } from '../platform/platform.ts';
+import type { Platform, Pool, ScaleOutcome } from '../platform/platform.ts';
 import { reportPass } from '../report/passReport.ts';
 import type { PassReport } from '../report/passReport.ts';
 
@@ -28,9 +31,20 @@ export type Parts = {
   readonly mayAct: boolean;
 };
 
+/** Each step of a pass, for those that look closer than the report. */
+export type PassDetails = {
+  readonly pool: Pool;
+  readonly observation: Observation;
+  readonly signals: Signals;
+  readonly decision: Decision;
+  /** Undefined when nothing was to be written. */
+  readonly outcome: ScaleOutcome | undefined;
+};
+
 export type PassResult = {
   readonly state: PoolState;
   readonly report: PassReport;
+  readonly details: PassDetails;
   readonly nextCheckMs: number;
 };
 
@@ -53,5 +67,10 @@ export async function pass(pool: Pool, state: PoolState, parts: Parts): Promise<
   const remembered = hasScaled
     ? recordScale(memory, { from: decision.from, to: decision.to, atMs: clock.monotonicMs() })
     : memory;
-  return { state: { history, memory: remembered }, report, nextCheckMs: decision.nextCheckMs };
+  return {
+    state: { history, memory: remembered },
+    report,
+    details: { pool, observation, signals, decision, outcome },
+    nextCheckMs: decision.nextCheckMs,
+  };
 }

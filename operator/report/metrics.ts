@@ -17,6 +17,7 @@ export class OperatorMetrics {
   readonly #scales: Counter<'pool' | 'direction' | 'reason'>;
   readonly #writeFailures: Counter<'pool'>;
   readonly #holds: Counter<'pool' | 'reason'>;
+  readonly #recordLines: Counter<'outcome'>;
   readonly #known = new Set<string>();
 
   constructor() {
@@ -76,6 +77,12 @@ export class OperatorMetrics {
       labelNames: byPool,
       registers,
     });
+    this.#recordLines = new Counter({
+      name: 'penstock_record_lines_total',
+      help: 'Passes for the record, by outcome: written, or dropped because the disk was full or too slow.',
+      labelNames: ['outcome'],
+      registers,
+    });
     this.#passSeconds = new Histogram({
       name: 'penstock_pass_seconds',
       help: 'Duration of a pass over one pool.',
@@ -106,6 +113,10 @@ export class OperatorMetrics {
       this.#scales.inc({ pool, direction, reason: decision.reason });
     } else if (outcome !== null) this.#writeFailures.inc({ pool });
     else this.#holds.inc({ pool, reason: decision.reason });
+  }
+
+  recorded(outcome: 'written' | 'dropped', lines: number): void {
+    this.#recordLines.inc({ outcome }, lines);
   }
 
   passFailed(pool: string): void {

@@ -18,6 +18,7 @@ import { Transport } from '../platform/kubernetes/transport.ts';
 import { Controller } from '../reconcile/controller.ts';
 import { OperatorMetrics } from '../report/metrics.ts';
 import type { PassReport } from '../report/passReport.ts';
+import { Recorder } from '../report/recorder.ts';
 
 /** Watches that have been silent for so long are broken: the server ends each of them within 90 s. */
 const watchDeadMs = 300_000;
@@ -31,7 +32,7 @@ const shutdownRenewMs = 20_000;
  * 3. look at each pool once a period, write replicas, statuses and events;
  * 4. at the end let the passes finish, then release the lease.
  *
- * @throws PenstockError `LeaseLost`, `PortInUse`.
+ * @throws PenstockError `LeaseLost`, `PortInUse`, `InvalidConfiguration`.
  */
 export async function runKubernetesOperator(
   config: OperatorConfig,
@@ -58,14 +59,19 @@ export async function runKubernetesOperator(
     mayWrite: () => elector.isLeading(),
   });
   const metrics = new OperatorMetrics();
+  await using recorder =
+    config.record === undefined
+      ? undefined
+      : await Recorder.open({ ...config.record, onLines: (o, n) => metrics.recorded(o, n) }, clock, log);
   const statuses = new StatusWriter(api, clock, log);
   const events = new EventRecorder(api, config.instance, clock, log);
   const controller = new Controller(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: config.periodMs,
-      onReport: (report, passMs) => {
+      onReport: (report, passMs, details) => {
         metrics.observe(report, passMs);
+        recorder?.record(report.time, details);
         publish(report);
       },
       onPassError: (pool) => metrics.passFailed(pool),

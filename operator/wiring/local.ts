@@ -7,6 +7,8 @@ import { LocalPlatform } from '../platform/local/local.ts';
 import { Controller } from '../reconcile/controller.ts';
 import { OperatorMetrics } from '../report/metrics.ts';
 import type { PassReport } from '../report/passReport.ts';
+import { Recorder } from '../report/recorder.ts';
+import type { RecorderOptions } from '../report/recorder.ts';
 
 export type LocalOperatorOptions = {
   readonly files: readonly string[];
@@ -16,6 +18,8 @@ export type LocalOperatorOptions = {
   readonly periodMs: number;
   /** Port of /metrics and the probes; undefined serves none. */
   readonly httpPort: number | undefined;
+  /** Where passes are recorded; undefined records none. */
+  readonly record: Pick<RecorderOptions, 'file' | 'maxBytes'> | undefined;
   /** Called after every pass over every pool. */
   readonly onReport: (report: PassReport) => void;
 };
@@ -30,7 +34,7 @@ export type LocalOperator = AsyncDisposable & {
 /**
  * The operator on one machine: runs until it is disposed, which ends its replicas within their grace.
  *
- * @throws PenstockError `InvalidPolicy` for files with mistakes, `PortInUse`.
+ * @throws PenstockError `InvalidPolicy` for files with mistakes, `PortInUse`, `InvalidConfiguration`.
  */
 export async function startLocalOperator(
   options: LocalOperatorOptions,
@@ -40,12 +44,17 @@ export async function startLocalOperator(
   const platform = new LocalPlatform(options, clock, log);
   const connections = new Connections(clock, log);
   const metrics = new OperatorMetrics();
+  const recorder =
+    options.record === undefined
+      ? undefined
+      : await Recorder.open({ ...options.record, onLines: (o, n) => metrics.recorded(o, n) }, clock, log);
   const controller = new Controller(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: options.periodMs,
-      onReport: (report, passMs) => {
+      onReport: (report, passMs, details) => {
         metrics.observe(report, passMs);
+        recorder?.record(report.time, details);
         options.onReport(report);
       },
       onPassError: (pool) => metrics.passFailed(pool),
@@ -84,6 +93,7 @@ export async function startLocalOperator(
       await controller.stop();
       await platform[Symbol.asyncDispose]();
       await connections[Symbol.asyncDispose]();
+      await recorder?.[Symbol.asyncDispose]();
       await http?.[Symbol.asyncDispose]();
     },
   };
