@@ -4,7 +4,7 @@ import { createLogger, logLevels } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import { compileNatsSettings, natsEnvironmentSchema } from '#common/nats.ts';
 import { msToSeconds, secondsToMs } from '#common/units.ts';
-import { jetStreamNamePattern, workerDefaults } from './options.ts';
+import { bucketNamePattern, jetStreamNamePattern, workerDefaults } from './options.ts';
 import type { WorkerOptions } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,12 +19,15 @@ const wholeNumber = (least: number, most: number): z.ZodPipe<z.ZodString, z.ZodT
     context.addIssue({ code: 'custom', message: `must be a whole number from ${least} to ${most}` });
     return z.NEVER;
   });
-const seconds = z.string().transform((given, context) => {
-  const value = Number(given);
-  if (given.trim() !== '' && value > 0 && value <= 86_400) return secondsToMs(value);
-  context.addIssue({ code: 'custom', message: 'must be seconds, above 0 and at most 86400' });
-  return z.NEVER;
-});
+const secondsUpTo = (most: number): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> =>
+  z.string().transform((given, context) => {
+    const value = Number(given);
+    if (given.trim() !== '' && value > 0 && value <= most) return secondsToMs(value);
+    context.addIssue({ code: 'custom', message: `must be seconds, above 0 and at most ${most}` });
+    return z.NEVER;
+  });
+const seconds = secondsUpTo(86_400);
+const bucket = z.string().regex(bucketNamePattern, 'must be the name of a bucket: letters, digits, _ and -');
 const number = (least: number, most: number): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> =>
   z.string().transform((given, context) => {
     const value = Number(given);
@@ -135,6 +138,23 @@ export const workerEnvironmentSchema = z.object({
   PENSTOCK_DEAD_LETTER_CREATE: flag
     .optional()
     .describe('Create the stream for dead letters when it is missing. Default true.'),
+  PENSTOCK_DEDUPE_BUCKET: bucket
+    .optional()
+    .describe(
+      'Key-value bucket that remembers the jobs that are done, which then do not run again. Default none.',
+    ),
+  PENSTOCK_DEDUPE_TTL_SECONDS: secondsUpTo(2_000_000)
+    .optional()
+    .describe(
+      `How long it remembers them, when it is created. ${defaultSeconds(workerDefaults.dedupeTtlMs)}`,
+    ),
+  PENSTOCK_DEDUPE_CREATE: flag.optional().describe('Create that bucket when it is missing. Default true.'),
+  PENSTOCK_DEDUPE_WHEN_UNKNOWN: z
+    .enum(['wait', 'run'], { error: 'must be wait or run' })
+    .optional()
+    .describe(
+      'What becomes of a job while the bucket cannot be read: it waits in its slot, or runs. Default wait.',
+    ),
   PENSTOCK_CREATE_CONSUMER: flag
     .default(false)
     .describe('Create the consumer when it is missing. Default false.'),
@@ -228,6 +248,14 @@ export function readConfig(
         stream: deadLetterStream,
         ...given('subject', env.PENSTOCK_DEAD_LETTER_SUBJECT),
         ...given('create', env.PENSTOCK_DEAD_LETTER_CREATE),
+      },
+    }),
+    ...(env.PENSTOCK_DEDUPE_BUCKET !== undefined && {
+      dedupe: {
+        bucket: env.PENSTOCK_DEDUPE_BUCKET,
+        ...given('ttlMs', env.PENSTOCK_DEDUPE_TTL_SECONDS),
+        ...given('create', env.PENSTOCK_DEDUPE_CREATE),
+        ...given('whenUnknown', env.PENSTOCK_DEDUPE_WHEN_UNKNOWN),
       },
     }),
     ...(env.PENSTOCK_CREATE_CONSUMER && {

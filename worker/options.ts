@@ -5,6 +5,7 @@ import type { Logger } from '#common/log.ts';
 import type { NatsSettings } from '#common/nats.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
+import type { DedupeSettings } from './outcome/duplicates.ts';
 import type { BackoffPolicy } from './outcome/backoff.ts';
 import type { BreakerPolicy } from './outcome/breaker.ts';
 import type { BudgetPolicy } from './outcome/budget.ts';
@@ -28,6 +29,7 @@ export const workerDefaults = {
   breakerWindowMs: 10_000,
   breakerOpenMs: 10_000,
   breakerProbes: 3,
+  dedupeTtlMs: 86_400_000,
   /** Below the 30 s that Kubernetes grants by default. */
   graceMs: 25_000,
   /** Short enough that the jobs of a killed worker come back soon; leases are extended, so jobs may take longer. */
@@ -72,6 +74,17 @@ export type WorkerOptions = {
     /** Creates the stream when it is missing. Default true. */
     readonly create?: boolean;
   };
+  /** Acks jobs that were done before without running them. Default: every delivery runs. */
+  readonly dedupe?: {
+    /** Key-value bucket that remembers the jobs that are done. */
+    readonly bucket: string;
+    /** How long. Default 86,400,000, a day. */
+    readonly ttlMs?: number;
+    /** Creates the bucket when it is missing. Default true. */
+    readonly create?: boolean;
+    /** What becomes of a job while the bucket cannot be read: it waits in its slot (default), or runs. */
+    readonly whenUnknown?: 'wait' | 'run';
+  };
   /** Creates the durable consumer when it is missing. Default: not. */
   readonly createConsumer?: { readonly ackWaitMs?: number; readonly maxAckPending?: number };
   /** Time that a graceful stop may take. Default 25,000. */
@@ -99,6 +112,7 @@ export type Settings = {
   readonly forgivenStream: string | undefined;
   readonly confirmAcks: boolean;
   readonly deadLetter: DeadLetterSettings | undefined;
+  readonly dedupe: DedupeSettings | undefined;
   readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
   readonly graceMs: number;
   readonly http: { readonly host: string; readonly port: number } | undefined;
@@ -130,6 +144,12 @@ export function compileOptions(options: WorkerOptions): Settings {
       stream: requireName('deadLetter.stream', deadLetter.stream),
       subject: deadLetter.subject ?? defaultDeadLetterSubject(stream, consumer),
       create: deadLetter.create ?? true,
+    },
+    dedupe: options.dedupe && {
+      bucket: requireBucket('dedupe.bucket', options.dedupe.bucket),
+      ttlMs: requireBucketTtl('dedupe.ttlMs', options.dedupe.ttlMs ?? workerDefaults.dedupeTtlMs),
+      create: options.dedupe.create ?? true,
+      whenUnknown: options.dedupe.whenUnknown ?? 'wait',
     },
     create: createConsumer && {
       ackWaitMs: requireMs('createConsumer.ackWaitMs', createConsumer.ackWaitMs ?? workerDefaults.ackWaitMs),
@@ -189,6 +209,22 @@ export const jetStreamNamePattern = /^[^\s.*>/\\\p{Cc}]{1,255}$/u;
 function requireName(option: string, value: string): string {
   if (jetStreamNamePattern.test(value)) return value;
   throw invalid(option, value, 'must be a name without blanks, dots, wildcards and slashes');
+}
+
+/** What NATS allows as the name of a bucket. */
+export const bucketNamePattern = /^[A-Za-z0-9_-]{1,200}$/;
+
+function requireBucket(option: string, value: string): string {
+  if (bucketNamePattern.test(value)) return value;
+  throw invalid(option, value, 'must be the name of a bucket: letters, digits, _ and -');
+}
+
+/** JetStream refuses a shorter max_age together with a duplicate window. */
+const minBucketTtlMs = 1_000;
+
+function requireBucketTtl(option: string, value: number): number {
+  if (value >= minBucketTtlMs && value <= maxMs) return value;
+  throw invalid(option, value, `must be milliseconds, from ${minBucketTtlMs} to ${maxMs}`);
 }
 
 /** Leaves room for what makes the name of the process unique within the 253 characters of a heartbeat's names. */

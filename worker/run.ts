@@ -20,6 +20,7 @@ import { Lifecycle } from './lifecycle/state.ts';
 import { compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';
 import { deadLetterStream } from './outcome/deadLetter.ts';
+import { doneSetStream } from './outcome/duplicates.ts';
 import { forgivenStream } from './outcome/forgiven.ts';
 import { Counters } from './report/counters.ts';
 import { HeartbeatPublisher } from './report/heartbeat.ts';
@@ -199,8 +200,12 @@ class Worker implements RunningWorker {
   }
 
   async #work(connection: NatsConnection, consumer: Consumer): Promise<StopSummary> {
-    const { stream, deadLetter, forgivenStream: forgiven, graceMs } = this.#settings;
-    const wanted = [deadLetter && deadLetterStream(deadLetter), forgiven && forgivenStream(forgiven)];
+    const { stream, deadLetter, forgivenStream: forgiven, dedupe, graceMs } = this.#settings;
+    const wanted = [
+      deadLetter && deadLetterStream(deadLetter),
+      forgiven && forgivenStream(forgiven),
+      dedupe && doneSetStream(dedupe),
+    ];
     for (const beside of wanted) if (beside) await ensureStream(connection, beside, stream, this.#log);
     const engine = new Engine({
       connection,
@@ -225,7 +230,7 @@ class Worker implements RunningWorker {
       this.#lifecycle.enter('draining');
       return this.#summary(await drain(engine, connection, graceMs, this.#stopNow.signal, this.#tools()));
     } finally {
-      engine.close();
+      await engine.close();
     }
   }
 

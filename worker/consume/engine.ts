@@ -4,11 +4,14 @@ import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
+import { JobTools } from '../handle/tools.ts';
+import { Bucket } from '../jetstream/bucket.ts';
 import type { Settings } from '../options.ts';
 import { Acks } from '../outcome/acks.ts';
 import { Breaker } from '../outcome/breaker.ts';
 import { RetryBudget } from '../outcome/budget.ts';
 import { DeadLetters } from '../outcome/deadLetter.ts';
+import { DoneSet, skipDone } from '../outcome/duplicates.ts';
 import { Forgiven } from '../outcome/forgiven.ts';
 import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
@@ -50,6 +53,7 @@ export class Engine {
   readonly #leases: Leases;
   readonly #acks: Acks;
   readonly #settler: Settler;
+  readonly #tools: JobTools;
   readonly #runner: JobRunner;
   readonly #pull: PullLoop;
   readonly #stallWatch: StallWatch;
@@ -92,8 +96,11 @@ export class Engine {
         deadLetter && new DeadLetters(connection, deadLetter, Math.min(maxDeadLetterMs, ackWaitMs / 2)),
       onSettled: () => this.#onRoom(),
     });
+    const { inboxPrefix } = settings.nats;
+    this.#tools = new JobTools({ connection, inboxPrefix, consumer: settings.consumer, clock, log });
     this.#runner = new JobRunner({
-      handler: parts.handler,
+      handler: this.#guarded(parts.handler),
+      tools: this.#tools,
       window,
       leases: this.#leases,
       acks: this.#acks,
@@ -209,9 +216,19 @@ export class Engine {
     this.#runner.handBackRunning();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#ended.abort();
     clearInterval(this.#timer);
+    await this.#tools[Symbol.asyncDispose]();
+  }
+
+  #guarded(handler: Handler): Handler {
+    const { connection, settings, counters, log } = this.#parts;
+    const { dedupe, consumer } = settings;
+    if (dedupe === undefined) return handler;
+    const bucket = new Bucket(connection, dedupe.bucket);
+    const { whenUnknown } = dedupe;
+    return skipDone(handler, new DoneSet({ bucket, consumer, whenUnknown, counters, log }), counters);
   }
 
   #startSweeping(): NodeJS.Timeout {

@@ -3,6 +3,7 @@ import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import { HandlerContext, abortReason } from '../handle/context.ts';
 import type { Handler } from '../handle/context.ts';
+import type { JobTools } from '../handle/tools.ts';
 import type { Acks } from '../outcome/acks.ts';
 import type { Settler } from '../outcome/settle.ts';
 import { isWornOut } from '../outcome/verdict.ts';
@@ -18,6 +19,7 @@ const bufferPerWindow = 4;
 
 export type RunnerParts = {
   readonly handler: Handler;
+  readonly tools: JobTools;
   readonly window: Window;
   readonly leases: Leases;
   readonly acks: Acks;
@@ -139,7 +141,7 @@ export class JobRunner {
   }
 
   #run(slot: Slot, delivery: Delivery): void {
-    const { handler, window, leases, settler, clock, log, jobTimeoutMs, maxAttempts } = this.#parts;
+    const { handler, tools, window, leases, settler, clock, jobTimeoutMs, maxAttempts } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (!leases.isHeld(delivery, nowMs)) {
       settler.lost(delivery);
@@ -156,7 +158,7 @@ export class JobRunner {
     }
     const job = new DeliveredJob(delivery);
     const deadlineMs = nowMs + jobTimeoutMs;
-    const context = new HandlerContext(job, log, clock, deadlineMs);
+    const context = new HandlerContext(job, tools, deadlineMs);
     slot.begin(delivery, context, nowMs, deadlineMs);
     window.running += 1;
     let pending: Promise<unknown> | undefined;
@@ -168,13 +170,13 @@ export class JobRunner {
       this.#fail(slot, error);
       return;
     }
-    if (pending === undefined) this.#succeed(slot);
+    if (pending === undefined) this.#finish(slot);
     else slot.follow(pending);
   }
 
   #returned(slot: Slot): void {
     if (slot.phase === 'stuck') this.#recover(slot);
-    else this.#succeed(slot);
+    else this.#finish(slot);
     this.#startBuffered();
   }
 
@@ -182,6 +184,13 @@ export class JobRunner {
     if (slot.phase === 'stuck') this.#recover(slot);
     else this.#fail(slot, error);
     this.#startBuffered();
+  }
+
+  /** What the job has published is stored before the job is acked. */
+  #finish(slot: Slot): void {
+    const unstored = slot.context.unstored();
+    if (unstored === undefined) this.#succeed(slot);
+    else slot.follow(unstored);
   }
 
   #succeed(slot: Slot): void {

@@ -1,6 +1,8 @@
-import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import type { Job } from '../consume/job.ts';
+import type { OutgoingMessage } from '../produce/wire.ts';
+import { Outbox } from './outbox.ts';
+import type { JobTools } from './tools.ts';
 
 /** What a handler gets beside its job. */
 export type JobContext = {
@@ -13,6 +15,22 @@ export type JobContext = {
   readonly logger: Logger;
   /** When the time limit passes. */
   readonly deadline: Date;
+  /**
+   * Publishes to another stream. The job is acked only once all that it published is stored; what cannot be stored
+   * fails the job. Run again, a job that publishes in the same order stores nothing twice within the duplicate window
+   * of that stream (2 minutes unless set): each message has an id that is made of the job and its number, unless it
+   * brings its own.
+   *
+   * @returns undefined when it is under way; a promise for that when it has to wait for room: await it.
+   * @throws the signal's reason, once that is aborted: the job's result is no longer wanted.
+   */
+  publish(message: OutgoingMessage): Promise<void> | undefined;
+  /**
+   * Resolves when all that this job has published is stored. The worker does it before the ack.
+   *
+   * @throws PenstockError `PublishFailed`
+   */
+  flush(): Promise<void>;
 };
 
 /**
@@ -21,21 +39,20 @@ export type JobContext = {
  */
 export type Handler = (job: Job, context: JobContext) => unknown;
 
-/** The signal and the logger are made when they are first asked for: most short jobs never do. */
+/** The signal, the logger and the rest are made when they are first asked for: most short jobs never do. */
 export class HandlerContext implements JobContext {
   readonly #job: Job;
-  readonly #parentLogger: Logger;
-  readonly #clock: Clock;
+  readonly #tools: JobTools;
   readonly #deadlineMs: number;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
+  #outbox: Outbox | undefined;
   #abortReason: Error | undefined;
 
   /** @param deadlineMs monotonic time of the time limit. */
-  constructor(job: Job, parentLogger: Logger, clock: Clock, deadlineMs: number) {
+  constructor(job: Job, tools: JobTools, deadlineMs: number) {
     this.#job = job;
-    this.#parentLogger = parentLogger;
-    this.#clock = clock;
+    this.#tools = tools;
     this.#deadlineMs = deadlineMs;
   }
 
@@ -48,14 +65,30 @@ export class HandlerContext implements JobContext {
   }
 
   get logger(): Logger {
-    return (this.#logger ??= this.#parentLogger.child({
+    return (this.#logger ??= this.#tools.log.child({
       sequence: this.#job.sequence,
       attempt: this.#job.attempt,
     }));
   }
 
   get deadline(): Date {
-    return new Date(this.#clock.wallMs() + this.#deadlineMs - this.#clock.monotonicMs());
+    const { clock } = this.#tools;
+    return new Date(clock.wallMs() + this.#deadlineMs - clock.monotonicMs());
+  }
+
+  publish(message: OutgoingMessage): Promise<void> | undefined {
+    if (this.#abortReason !== undefined) throw this.#abortReason;
+    const { publisher, consumer } = this.#tools;
+    return (this.#outbox ??= new Outbox(publisher, this.#job, consumer)).publish(message);
+  }
+
+  async flush(): Promise<void> {
+    await this.unstored();
+  }
+
+  /** As `flush`, but undefined when there is nothing to wait for. */
+  unstored(): Promise<undefined> | undefined {
+    return this.#outbox?.flush();
   }
 
   get abortReason(): Error | undefined {

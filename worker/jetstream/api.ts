@@ -5,7 +5,13 @@ import { PenstockError, describeError } from '#common/errors.ts';
 const requestTimeoutMs = 2_000;
 
 /** Error codes of the JetStream API that the worker tells apart (nats-server, server/errors.json). */
-export const apiErrors = { consumerNotFound: 10014, streamNotFound: 10059, streamNameInUse: 10058 } as const;
+export const apiErrors = {
+  consumerNotFound: 10014,
+  streamNotFound: 10059,
+  streamNameInUse: 10058,
+  /** The second one hides the number that is there. */
+  wrongLastSequence: [10071, 10164],
+} as const;
 
 const replySchema = z.looseObject({
   error: z

@@ -30,6 +30,14 @@ export class MalformedPayload extends Error {
   }
 }
 
+/** The job has not run, for a reason that is not its own: it is handed back, and that is no failure. */
+export class NotStarted extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NotStarted';
+  }
+}
+
 /** A job that did not return. */
 export type Failure = {
   /** Whatever was thrown. */
@@ -68,7 +76,7 @@ export function judge(failure: Failure, policy: RetryPolicy, random: number): Ve
   const error = toError(failure.error);
   if (error.name === 'Discard') return { kind: 'deadLetter', reason: 'Discarded', error };
   if (error.name === 'MalformedPayload') return { kind: 'deadLetter', reason: 'MalformedPayload', error };
-  if (failure.interrupted) return { kind: 'handBack' };
+  if (failure.interrupted || error.name === 'NotStarted') return { kind: 'handBack' };
   if (failure.attempt >= policy.maxAttempts)
     return { kind: 'deadLetter', reason: 'AttemptsExhausted', error };
   const delayMs = askedDelayMs(error) ?? backoffMs(policy.backoff, failure.attempt, random);

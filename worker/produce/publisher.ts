@@ -34,7 +34,11 @@ export type PublisherStats = {
   readonly dropped: number;
 };
 
-type Settle = { readonly stored: (ack: Stored) => void; readonly failed: (error: PenstockError) => void };
+/** Learns what became of one message. Must not throw. */
+export type Settle = {
+  readonly stored: (ack: Stored) => void;
+  readonly failed: (error: PenstockError) => void;
+};
 
 type InFlight = {
   readonly message: OutgoingMessage;
@@ -96,12 +100,13 @@ export class Publisher implements AsyncDisposable {
    * Sends a message without waiting for its confirmation: the fast way, for many. Failures reach `onFailure` and the
    * next `flush`.
    *
+   * @param settle learns of this message instead of them, unless it is dropped; one may serve many messages.
    * @returns undefined when it is under way, or dropped; a promise for that when it has to wait for room.
    * @throws PenstockError `PublisherFull`, with `whenFull: 'reject'`; `PublisherClosed`.
    */
-  send(message: OutgoingMessage): Promise<void> | undefined {
+  send(message: OutgoingMessage, settle?: Settle): Promise<void> | undefined {
     if (this.#admits()) {
-      this.#transmit(message, undefined);
+      this.#transmit(message, settle);
       return undefined;
     }
     if (this.#whenFull === 'drop') {
@@ -109,7 +114,7 @@ export class Publisher implements AsyncDisposable {
       return undefined;
     }
     if (this.#whenFull === 'reject') throw this.#full();
-    return new Promise((sent) => this.#waiting.push({ message, settle: undefined, sent }));
+    return new Promise((sent) => this.#waiting.push({ message, settle, sent }));
   }
 
   /**

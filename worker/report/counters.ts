@@ -33,6 +33,12 @@ export class Counters {
   /** Jobs per bucket of `serviceBucketsSeconds`, not cumulative; the last one is beyond all bounds. */
   readonly serviceBuckets: number[] = Array.from({ length: serviceBucketsSeconds.length + 1 }, () => 0);
   deadLetterFailures = 0;
+  /** Of the succeeded: those that did not run, as they were done before. */
+  duplicatesSkipped = 0;
+  /** Times that the jobs that are done could not be read. */
+  duplicatesUnknown = 0;
+  /** Jobs that were done and could not be recorded as done. */
+  duplicatesUnrecorded = 0;
   strayRejections = 0;
   unconfirmedAcks = 0;
   pulls = 0;

@@ -48,6 +48,21 @@ const counters: readonly Reading[] = [
     'Dead letters that could not be stored.',
     ({ counters: c }) => c.deadLetterFailures,
   ],
+  [
+    'duplicates_skipped_total',
+    'Jobs acked without running, as they were done before.',
+    ({ counters: c }) => c.duplicatesSkipped,
+  ],
+  [
+    'duplicates_unknown_total',
+    'Times that the jobs that are done could not be read.',
+    ({ counters: c }) => c.duplicatesUnknown,
+  ],
+  [
+    'duplicates_unrecorded_total',
+    'Jobs that were done and could not be recorded as done.',
+    ({ counters: c }) => c.duplicatesUnrecorded,
+  ],
   ['stray_rejections_total', 'Promises that handlers left rejected.', ({ counters: c }) => c.strayRejections],
   ['pulls_total', 'Pull requests sent.', ({ counters: c }) => c.pulls],
   ['pulls_voided_total', 'Times that the server voided all pulls.', ({ counters: c }) => c.voidedPulls],

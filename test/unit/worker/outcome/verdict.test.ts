@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   Discard,
   MalformedPayload,
+  NotStarted,
   RetryLater,
   isWornOut,
   judge,
@@ -59,6 +60,11 @@ const cases: Record<string, Case> = {
     error: new Error('aborted'),
     attempt: 3,
     interrupted: true,
+    expected: { kind: 'handBack' },
+  },
+  'a job that never ran is handed back, and uses up no attempt': {
+    error: new NotStarted('the bucket cannot be read'),
+    attempt: 3,
     expected: { kind: 'handBack' },
   },
   'Discard holds during an interruption': {

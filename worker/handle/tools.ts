@@ -1,0 +1,44 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Clock } from '#common/clock.ts';
+import type { Logger } from '#common/log.ts';
+import { Publisher } from '../produce/publisher.ts';
+
+export type JobToolsParts = {
+  readonly connection: NatsConnection;
+  readonly inboxPrefix: string;
+  readonly consumer: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** What all jobs of a worker share, for their contexts. */
+export class JobTools implements AsyncDisposable {
+  readonly #parts: JobToolsParts;
+  #publisher: Publisher | undefined;
+
+  constructor(parts: JobToolsParts) {
+    this.#parts = parts;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  get log(): Logger {
+    return this.#parts.log;
+  }
+
+  get consumer(): string {
+    return this.#parts.consumer;
+  }
+
+  /** Made for the first job that publishes: others need no subscription and no timer. */
+  get publisher(): Publisher {
+    const { connection, inboxPrefix } = this.#parts;
+    return (this.#publisher ??= new Publisher(connection, { inboxPrefix }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#publisher?.[Symbol.asyncDispose]();
+  }
+}
