@@ -105,6 +105,20 @@ export type Limit = {
   readonly untilMs?: number;
 };
 
+/** What would help, with the figure that it takes. */
+export type Remedy = {
+  readonly change:
+    | 'maxReplicas'
+    | 'intakePerSecond'
+    | 'downstreamPerSecond'
+    | 'maxAckPending'
+    | 'ackWaitSeconds'
+    | 'attemptsPerSuccess'
+    | 'roomForReplicas';
+  /** At least; for `intakePerSecond` and `attemptsPerSuccess` at most. */
+  readonly to: number;
+};
+
 export type Diagnosis = {
   readonly type:
     | 'TargetAvailable'
@@ -124,6 +138,10 @@ export type Diagnosis = {
   /** One stable CamelCase word. */
   readonly reason: string;
   readonly message: string;
+  /** What would help, the first of it most likely. */
+  readonly remedies?: readonly Remedy[];
+  /** Reasons that stand in the way beside `reason`. */
+  readonly contributing?: readonly string[];
 };
 
 /** The figures that the decision was made of, summed over the sources; null is not known. */

@@ -73,5 +73,6 @@ function guardDiagnosis(guard: Guard, situation: Situation): readonly Diagnosis[
   if (situation.spec.guards[guard.name] === 'Disabled') return [];
   const verdict = guard.check(situation);
   if (verdict.kind === 'ok') return [];
-  return [{ ...verdict.condition, reason: verdict.reason, message: verdict.message }];
+  const { condition, reason, message, remedies } = verdict;
+  return [{ ...condition, reason, message, ...(remedies.length > 0 && { remedies }) }];
 }

@@ -43,6 +43,8 @@ export type SourceSignals = {
   /** Mean over the short window: messages that left the backlog, for whatever reason. */
   readonly completionsPerSecond: Known;
   readonly capacity: Capacity;
+  /** What happens to a stream that grows on and on. */
+  readonly overflow: Known<Overflow>;
   readonly maxAckPending: Known<number | 'unlimited'>;
   readonly paused: boolean;
   /** Requests for messages that wait at the server. */
@@ -69,6 +71,12 @@ export type SourceSignals = {
   /** When work was last seen; the first look counts, so that a restart does not shorten an idle time. */
   readonly lastWorkMs: Known;
 };
+
+/**
+ * `unbounded`: it fills the disk. `dropsOldest`: at its limit jobs are lost unworked. `refusesNew`: at its limit
+ * producers get an error.
+ */
+export type Overflow = 'unbounded' | 'dropsOldest' | 'refusesNew';
 
 /** The message that the ack floor waits for. */
 export type OldestUnresolved = {

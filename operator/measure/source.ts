@@ -13,7 +13,7 @@ import type { SourceHistory } from './history.ts';
 import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
 import type { Count, Growth } from './rates.ts';
 import { known, unknown } from './signals.ts';
-import type { Known, OldestUnresolved, Presence, SourceSignals } from './signals.ts';
+import type { Known, OldestUnresolved, Overflow, Presence, SourceSignals } from './signals.ts';
 
 /** What measuring one source needs to know about the pass beside the source itself. */
 export type Circumstances = {
@@ -202,6 +202,7 @@ function toSignals(
     arrivalsLongPerSecond: rate(long, (count) => count.arrived / count.seconds),
     completionsPerSecond: rate(short, (count) => count.completed / count.seconds),
     capacity: replicaCapacity,
+    overflow: overflow(facts, reading.atMs),
     maxAckPending: known(facts.maxAckPending > 0 ? facts.maxAckPending : 'unlimited', reading.atMs),
     paused: facts.paused,
     openPulls: known(facts.waiting, reading.atMs),
@@ -230,6 +231,7 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     arrivalsLongPerSecond: missing,
     completionsPerSecond: missing,
     capacity: replicaCapacity,
+    overflow: missing,
     maxAckPending: missing,
     paused: false,
     openPulls: missing,
@@ -273,6 +275,12 @@ function workSignals(
     successMs: count < 1 ? unreported : known(meanMs, atMs),
     serviceP95Ms: count < 1 ? unreported : known(meanMs + p95Deviations * deviationMs, atMs),
   };
+}
+
+function overflow({ stream }: ConsumerFacts, atMs: number): Known<Overflow> {
+  if (stream === undefined) return unknown('the stream could not be read');
+  if (stream.maxMessages <= 0 && stream.maxBytes <= 0) return known('unbounded', atMs);
+  return known(stream.discard === 'new' ? 'refusesNew' : 'dropsOldest', atMs);
 }
 
 function isAckPendingFull({ ackPending, maxAckPending }: ConsumerFacts): boolean {

@@ -35,6 +35,11 @@ const consumerInfoSchema = z.object({
 
 const streamInfoSchema = z.object({
   created: time,
+  config: z.object({
+    max_msgs: z.number().int().default(-1),
+    max_bytes: z.number().int().default(-1),
+    discard: z.enum(['old', 'new']).default('old'),
+  }),
   state: z.object({ first_seq: count, last_seq: count, messages: count }),
 });
 
@@ -112,6 +117,14 @@ function toFacts(
   };
 }
 
-function toStreamFacts({ created, state }: z.output<typeof streamInfoSchema>): StreamFacts {
-  return { createdMs: created, firstSeq: state.first_seq, lastSeq: state.last_seq, messages: state.messages };
+function toStreamFacts({ created, config, state }: z.output<typeof streamInfoSchema>): StreamFacts {
+  return {
+    createdMs: created,
+    firstSeq: state.first_seq,
+    lastSeq: state.last_seq,
+    messages: state.messages,
+    maxMessages: config.max_msgs,
+    maxBytes: config.max_bytes,
+    discard: config.discard,
+  };
 }

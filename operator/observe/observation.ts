@@ -60,6 +60,12 @@ export type StreamFacts = {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly messages: number;
+  /** -1 is unlimited. */
+  readonly maxMessages: number;
+  /** -1 is unlimited. */
+  readonly maxBytes: number;
+  /** What is given up when a limit is reached: the oldest messages, or new ones, which producers are told. */
+  readonly discard: 'old' | 'new';
 };
 
 export type WorkloadFacts = {

@@ -94,7 +94,10 @@ export function reportPass(
       limitedBy: decision.limitedBy.map(({ reason }) => reason),
     },
     outcome: outcome ?? null,
-    conditions: [readiness(diagnosis), ...diagnosis],
+    conditions: [
+      readiness(diagnosis),
+      ...diagnosis.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
+    ],
   };
 }
 

@@ -25,6 +25,9 @@ const streamSchema = z.object({
   firstSeq: z.number(),
   lastSeq: z.number(),
   messages: z.number(),
+  maxMessages: z.number(),
+  maxBytes: z.number(),
+  discard: z.enum(['old', 'new']),
 });
 
 const consumerSchema = z.object({
@@ -107,6 +110,11 @@ const decisionSchema = z.object({
         status: z.enum(['True', 'False', 'Unknown']),
         reason: z.string(),
         message: z.string(),
+        remedies: z
+          .array(z.object({ change: z.string(), to: z.number() }))
+          .readonly()
+          .optional(),
+        contributing: z.array(z.string()).readonly().optional(),
       }),
     )
     .readonly(),

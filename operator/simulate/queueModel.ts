@@ -292,7 +292,15 @@ export class QueueModel {
       maxAckPending: -1,
       ackWaitMs,
       maxDeliver: -1,
-      stream: { createdMs: epochMs, firstSeq: 1, lastSeq: this.arrived, messages: pending + ackPending },
+      stream: {
+        createdMs: epochMs,
+        firstSeq: 1,
+        lastSeq: this.arrived,
+        messages: pending + ackPending,
+        maxMessages: -1,
+        maxBytes: -1,
+        discard: 'old',
+      },
     };
   }
 

@@ -33,7 +33,16 @@ export function consumer(
     maxAckPending: 1_000,
     ackWaitMs: 30_000,
     maxDeliver: -1,
-    stream: { createdMs: serverStartMs - 90_000, firstSeq: 1, lastSeq: 0, messages: 0, ...stream },
+    stream: {
+      createdMs: serverStartMs - 90_000,
+      firstSeq: 1,
+      lastSeq: 0,
+      messages: 0,
+      maxMessages: -1,
+      maxBytes: -1,
+      discard: 'old',
+      ...stream,
+    },
     ...rest,
   };
 }

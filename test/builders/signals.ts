@@ -27,6 +27,7 @@ export function sourceSignals(overrides: Partial<SourceSignals> = {}, atMs = 0):
     arrivalsLongPerSecond: known(0, atMs),
     completionsPerSecond: known(0, atMs),
     capacity: capacitySignal(),
+    overflow: known('refusesNew', atMs),
     maxAckPending: known<number | 'unlimited'>('unlimited', atMs),
     paused: false,
     openPulls: known(1, atMs),

@@ -24,12 +24,14 @@ function check(situation: Situation): Verdict {
       ackPendingMessages.value >= fullShare * maxAckPending.value;
     const fed = isFull ? maxAckPending.value / capacity.slots : Infinity;
     if (!isFull || fed >= wanted) return { useful: wanted };
+    const needed = Math.ceil(wholeReplicas(wanted) * capacity.slots);
     return {
       useful: fed,
       message: (name) =>
         `${name} has ${ackPendingMessages.value} of max_ack_pending ` +
         `${maxAckPending.value} in use, enough for ${wholeReplicas(fed)} replicas; ` +
-        `${wholeReplicas(wanted)} need ${Math.ceil(wholeReplicas(wanted) * capacity.slots)}`,
+        `${wholeReplicas(wanted)} need ${needed}`,
+      remedy: { change: 'maxAckPending', to: needed },
     };
   });
 }

@@ -16,7 +16,11 @@ function check(situation: Situation): Verdict {
   return judgeSources(situation, 'AckWaitTooShort', (source, wanted) => {
     const repeated = outlasting(source);
     if (repeated === undefined) return { useful: wanted };
-    return { useful: wanted * (1 - repeated.share), message: (name) => `${name} ${repeated.message}` };
+    return {
+      useful: wanted * (1 - repeated.share),
+      message: (name) => `${name} ${repeated.message}`,
+      remedy: { change: 'ackWaitSeconds', to: repeated.neededSeconds },
+    };
   });
 }
 
@@ -24,15 +28,17 @@ function outlasting({
   ackWaitMs,
   serviceP95Ms,
   repeatedShare,
-}: SourceSignals): { readonly share: number; readonly message: string } | undefined {
+}: SourceSignals):
+  { readonly share: number; readonly neededSeconds: number; readonly message: string } | undefined {
   if (ackWaitMs.kind === 'unknown' || serviceP95Ms.kind === 'unknown' || repeatedShare.kind === 'unknown') {
     return undefined;
   }
   if (serviceP95Ms.value < ackWaitMs.value || repeatedShare.value < manyRepeats) return undefined;
   const seconds = (ms: number): string => msToSeconds(ms).toFixed(1);
+  const neededSeconds = Math.ceil(msToSeconds(margin * serviceP95Ms.value));
   const message =
     `redelivers after ${seconds(ackWaitMs.value)} s what runs up to ${seconds(serviceP95Ms.value)} s, so ` +
     `${(100 * repeatedShare.value).toFixed(0)} % of the deliveries are repeats: ` +
-    `set ack_wait to ${Math.ceil(msToSeconds(margin * serviceP95Ms.value))} s`;
-  return { share: repeatedShare.value, message };
+    `set ack_wait to ${neededSeconds} s`;
+  return { share: repeatedShare.value, neededSeconds, message };
 }

@@ -9,13 +9,16 @@ import type { Guard, Verdict } from './guard.ts';
 /** Replicas that only wait for the same dependency are not joined by more. */
 export const downstreamGuard: Guard = { name: 'downstream', check };
 
-function check({ memory: { experiment }, current }: Situation): Verdict {
+function check(situation: Situation): Verdict {
+  const { current } = situation;
+  const { experiment } = situation.memory;
   const suspected = (usefulReplicas: number, message: string): Verdict => ({
     kind: 'useless',
     reason: 'DownstreamSuspected',
     condition: { type: 'DownstreamSaturated', status: 'Unknown' },
     usefulReplicas,
     message,
+    remedies: [],
   });
   switch (experiment.phase) {
     case 'quiet':
@@ -42,9 +45,22 @@ function check({ memory: { experiment }, current }: Situation): Verdict {
         message:
           `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ` +
           `for which ${counted(usefulReplicas)} would do: with fewer replicas jobs ran faster`,
+        remedies: [
+          { change: 'downstreamPerSecond', to: neededPerSecond(situation) },
+          { change: 'intakePerSecond', to: perSecond },
+        ],
       };
     }
   }
+}
+
+/** What arrives, and the backlog within the objective: λ + B/T. */
+function neededPerSecond({ signals, spec }: Situation): number {
+  return signals.sources.reduce((sum, { arrivalsPerSecond, queuedMessages }) => {
+    const arrivals = arrivalsPerSecond.kind === 'known' ? arrivalsPerSecond.value : 0;
+    const queued = queuedMessages.kind === 'known' ? queuedMessages.value : 0;
+    return sum + arrivals + queued / spec.objective.drainSeconds;
+  }, 0);
 }
 
 /** The one rule that takes replicas away although there is work for them: an announced and limited test. */

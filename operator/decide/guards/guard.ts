@@ -1,5 +1,5 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
-import type { Diagnosis, LimitReason } from '../decision.ts';
+import type { Diagnosis, LimitReason, Remedy } from '../decision.ts';
 import { limit } from '../proposal.ts';
 import type { Rule } from '../proposal.ts';
 import type { Situation } from '../situation.ts';
@@ -19,6 +19,7 @@ export type Verdict =
       /** More replicas than this would not help. */
       readonly usefulReplicas: number;
       readonly message: string;
+      readonly remedies: readonly Remedy[];
     };
 
 export const ok: Verdict = { kind: 'ok' };
@@ -28,12 +29,14 @@ export const useless = (
   reason: LimitReason & Diagnosis['type'],
   usefulReplicas: number,
   message: string,
+  remedies: readonly Remedy[] = [],
 ): Verdict => ({
   kind: 'useless',
   reason,
   condition: { type: reason, status: 'True' },
   usefulReplicas,
   message,
+  remedies,
 });
 
 /** A guard only ever limits an increase: never below the current replicas, and never the way out of zero. */

@@ -1,5 +1,5 @@
 import type { SourceSignals } from '../../measure/signals.ts';
-import type { Diagnosis, LimitReason } from '../decision.ts';
+import type { Diagnosis, LimitReason, Remedy } from '../decision.ts';
 import { wholeReplicas } from '../demand.ts';
 import { sourceName } from '../freshness.ts';
 import type { Situation } from '../situation.ts';
@@ -12,6 +12,7 @@ export type Finding = {
   readonly useful: number;
   /** What is wrong, if anything is, given the name of the source and the useful replicas over all sources. */
   readonly message?: (source: string, usefulReplicas: number) => string;
+  readonly remedy?: Remedy | undefined;
 };
 
 /**
@@ -27,14 +28,16 @@ export function judgeSources(
   const { demand, signals } = situation;
   let useful = 0;
   let wrong: { readonly index: number; readonly message: NonNullable<Finding['message']> } | undefined;
+  const remedies: Remedy[] = [];
   for (const [index, source] of signals.sources.entries()) {
     const needed = demand.sources[index];
     if (needed === undefined) continue;
     const finding = judge(source, needed.arrivals + needed.backlog);
     useful += finding.useful;
     if (finding.message !== undefined) wrong ??= { index, message: finding.message };
+    if (finding.remedy !== undefined) remedies.push(finding.remedy);
   }
   if (wrong === undefined) return ok;
   const replicas = wholeReplicas(useful);
-  return useless(reason, replicas, wrong.message(sourceName(situation, wrong.index), replicas));
+  return useless(reason, replicas, wrong.message(sourceName(situation, wrong.index), replicas), remedies);
 }

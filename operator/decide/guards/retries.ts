@@ -25,6 +25,7 @@ function check(situation: Situation): Verdict {
       message: (name, replicas) =>
         `${name} takes ${attemptsPerSuccess.value.toFixed(1)} attempts per job that ` +
         `succeeds; without the failures ${replicas} replicas would do: look at the errors of the jobs`,
+      remedy: { change: 'attemptsPerSuccess', to: manyAttemptsPerSuccess },
     };
   });
 }

@@ -12,7 +12,7 @@ const probes = 1;
 /** Replicas that do not start are not joined by more. */
 export const schedulingGuard: Guard = { name: 'scheduling', check };
 
-function check({ workload, nowMs, startMs }: Situation): Verdict {
+function check({ workload, nowMs, startMs, demand }: Situation): Verdict {
   const { failing, unschedulable, ready, starting, troubleSinceMs, troubleMessage } = workload;
   if (troubleSinceMs === undefined) return ok;
   const troubleMs = nowMs - troubleSinceMs;
@@ -23,5 +23,8 @@ function check({ workload, nowMs, startMs }: Situation): Verdict {
     failing > 0 ? 'ReplicasFailing' : 'Unschedulable',
     ready + starting + probes,
     `of the replicas asked for, ${what} since ${msToSeconds(troubleMs).toFixed(0)} s${cause}`,
+    failing > 0 || demand.replicas <= ready
+      ? []
+      : [{ change: 'roomForReplicas', to: demand.replicas - ready - starting }],
   );
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Signals } from '../../../../operator/measure/signals.ts';
-import { unknown } from '../../../../operator/measure/signals.ts';
-import { decideFor, load, pool } from '../../../builders/decisions.ts';
+import { known, unknown } from '../../../../operator/measure/signals.ts';
+import { decideFor, load, nowMs, pool } from '../../../builders/decisions.ts';
 import { spec } from '../../../builders/spec.ts';
 
 it.each<{ title: string; given: Signals; maxReplicas?: number; then: object; says?: string }>([
@@ -42,6 +42,42 @@ it.each<{ title: string; given: Signals; maxReplicas?: number; then: object; say
     given: pool(5, { ...load({ arrivals: 8, queued: 100 }), paused: true }),
     then: { status: 'False', reason: 'WorkersIdle' },
     says: 'the consumer is paused',
+  },
+  {
+    title: 'several things in the way, the first of them as the cause,',
+    given: pool(10, {
+      ...load({ arrivals: 12, queued: 300, running: 10 }),
+      attemptsPerSuccess: known(3, nowMs),
+      ackPendingMessages: known(10, nowMs),
+      maxAckPending: known<number | 'unlimited'>(10, nowMs),
+    }),
+    maxReplicas: 10,
+    then: {
+      status: 'False',
+      reason: 'RetryAmplified',
+      contributing: ['AckPendingLimited', 'IntakeExceedsCapacity'],
+      remedies: [{ change: 'attemptsPerSuccess', to: 1.5 }],
+    },
+  },
+  {
+    title: 'an intake beyond the maximum and a stream without limits',
+    given: pool(10, { ...load({ arrivals: 12 }), overflow: known('unbounded', nowMs) }),
+    maxReplicas: 10,
+    then: {
+      reason: 'IntakeExceedsCapacity',
+      remedies: [
+        { change: 'maxReplicas', to: 15 },
+        { change: 'intakePerSecond', to: 10 },
+      ],
+    },
+    says: 'stream JOBS has no limit and will fill the disk: set max_msgs and discard new',
+  },
+  {
+    title: 'an intake beyond the maximum and a stream that drops the oldest',
+    given: pool(10, { ...load({ arrivals: 12 }), overflow: known('dropsOldest', nowMs) }),
+    maxReplicas: 10,
+    then: { reason: 'IntakeExceedsCapacity' },
+    says: 'stream JOBS drops the oldest jobs unworked: set discard new',
   },
   {
     title: 'arrivals that are not known yet',
