@@ -3,7 +3,7 @@ import { toError } from '#common/errors.ts';
 import { sleep } from '#common/sleep.ts';
 import { emptyHistory } from '../measure/measure.ts';
 import type { Pool } from '../platform/platform.ts';
-import type { PassReport } from '../report/passReport.ts';
+import type { PassReport, PassTimes } from '../report/passReport.ts';
 import { initialState, pass } from './pass.ts';
 import type { Parts, PassDetails, PassResult, PoolState } from './pass.ts';
 
@@ -11,7 +11,7 @@ export type ControllerOptions = {
   /** Time from the start of one pass over a pool to the start of the next. */
   readonly periodMs: number;
   /** Called after every pass. */
-  readonly onReport: (report: PassReport, passMs: number, details: PassDetails) => void;
+  readonly onReport: (report: PassReport, times: PassTimes, details: PassDetails) => void;
   /** Called when a pass itself failed, which is a fault of ours. */
   readonly onPassError: (pool: string, error: Error) => void;
 };
@@ -74,6 +74,7 @@ export class Controller {
   async #loop(key: string, stop: AbortSignal): Promise<void> {
     let state: PoolState | undefined;
     let sources = '';
+    let dueMs = this.#parts.clock.monotonicMs();
     while (!stop.aborted) {
       const startedAtMs = this.#parts.clock.monotonicMs();
       const pool = this.#pools.get(key);
@@ -84,19 +85,24 @@ export class Controller {
         const now = JSON.stringify(pool.spec.sources);
         if (now !== sources) state = { ...state, history: emptyHistory };
         sources = now;
-        const result = await this.#pass(pool, state, startedAtMs);
+        const result = await this.#pass(pool, state, { startedAtMs, dueMs });
         state = result?.state ?? state;
         waitMs = Math.min(waitMs, Math.max(soonestMs, result?.nextCheckMs ?? waitMs));
       }
-      await sleep(startedAtMs + waitMs - this.#parts.clock.monotonicMs(), stop);
+      dueMs = startedAtMs + waitMs;
+      await sleep(dueMs - this.#parts.clock.monotonicMs(), stop);
     }
   }
 
-  async #pass(pool: Pool, state: PoolState, startedAtMs: number): Promise<PassResult | undefined> {
+  async #pass(
+    pool: Pool,
+    state: PoolState,
+    { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number },
+  ): Promise<PassResult | undefined> {
     try {
       const result = await pass(pool, state, this.#parts);
       const passMs = this.#parts.clock.monotonicMs() - startedAtMs;
-      this.#options.onReport(result.report, passMs, result.details);
+      this.#options.onReport(result.report, { passMs, latenessMs: startedAtMs - dueMs }, result.details);
       return result;
     } catch (thrown) {
       const error = toError(thrown);

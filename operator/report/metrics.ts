@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { PassReport } from './passReport.ts';
+import type { PassReport, PassTimes } from './passReport.ts';
 
 const byPool = ['pool'] as const;
 
@@ -13,6 +13,8 @@ export class OperatorMetrics {
   readonly #gauges: readonly (readonly [Gauge<'pool'>, (report: PassReport) => number | null])[];
   readonly #condition: Gauge<'pool' | 'type'>;
   readonly #passSeconds: Histogram;
+  readonly #latenessSeconds: Histogram;
+  readonly #apiRequests: Counter<'verb'>;
   readonly #passFailures: Counter<'pool'>;
   readonly #scales: Counter<'pool' | 'direction' | 'reason'>;
   readonly #writeFailures: Counter<'pool'>;
@@ -89,6 +91,19 @@ export class OperatorMetrics {
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
       registers,
     });
+    this.#latenessSeconds = new Histogram({
+      name: 'penstock_pass_lateness_seconds',
+      help: 'Time from when a pass over a pool was due to its start.',
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    });
+    this.#apiRequests = new Counter({
+      name: 'penstock_api_requests_total',
+      help: 'Requests to the Kubernetes API server, by verb; a watch counts once, when it is opened.',
+      labelNames: ['verb'],
+      registers,
+    });
+    for (const verb of ['GET', 'WATCH', 'POST', 'PUT', 'PATCH']) this.#apiRequests.inc({ verb }, 0);
   }
 
   get contentType(): string {
@@ -99,10 +114,11 @@ export class OperatorMetrics {
     return this.#registry.metrics();
   }
 
-  observe(report: PassReport, passMs: number): void {
+  observe(report: PassReport, { passMs, latenessMs }: PassTimes): void {
     const { pool, replicas, decision, outcome } = report;
     this.#known.add(pool);
     this.#passSeconds.observe(passMs / 1_000);
+    this.#latenessSeconds.observe(latenessMs / 1_000);
     for (const [state, value] of Object.entries(replicas)) set(this.#replicas, { pool, state }, value);
     for (const [gauge, read] of this.#gauges) set(gauge, { pool }, read(report));
     for (const { type, status } of report.conditions) {
@@ -117,6 +133,10 @@ export class OperatorMetrics {
 
   recorded(outcome: 'written' | 'dropped', lines: number): void {
     this.#recordLines.inc({ outcome }, lines);
+  }
+
+  apiRequest(verb: string): void {
+    this.#apiRequests.inc({ verb });
   }
 
   passFailed(pool: string): void {

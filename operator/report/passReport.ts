@@ -55,6 +55,13 @@ export type PassReport = {
   }[];
 };
 
+export type PassTimes = {
+  /** Duration, milliseconds. */
+  readonly passMs: number;
+  /** From when it was due to its start, milliseconds. */
+  readonly latenessMs: number;
+};
+
 export function reportPass(
   pool: Pool,
   signals: Signals,

@@ -44,9 +44,11 @@ export async function runKubernetesOperator(
   // Renewals of the lease must not wait behind anything.
   await using leaseTransport = new Transport(kubeConfig);
   await using connections = new Connections(clock, log);
-  const api = new Api(transport);
+  const metrics = new OperatorMetrics();
+  const onRequest = (verb: string): void => metrics.apiRequest(verb);
+  const api = new Api(transport, onRequest);
   const elector = new Elector(
-    new Api(leaseTransport),
+    new Api(leaseTransport, onRequest),
     { ...config.lease, identity: `${config.instance}_${randomUUID()}` },
     { clock, log, random },
   );
@@ -58,7 +60,6 @@ export async function runKubernetesOperator(
     allowedHosts: config.natsHosts,
     mayWrite: () => elector.isLeading(),
   });
-  const metrics = new OperatorMetrics();
   await using recorder =
     config.record === undefined
       ? undefined
@@ -69,8 +70,8 @@ export async function runKubernetesOperator(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: config.periodMs,
-      onReport: (report, passMs, details) => {
-        metrics.observe(report, passMs);
+      onReport: (report, times, details) => {
+        metrics.observe(report, times);
         recorder?.record(report.time, details);
         publish(report);
       },

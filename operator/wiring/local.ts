@@ -52,8 +52,8 @@ export async function startLocalOperator(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: options.periodMs,
-      onReport: (report, passMs, details) => {
-        metrics.observe(report, passMs);
+      onReport: (report, times, details) => {
+        metrics.observe(report, times);
         recorder?.record(report.time, details);
         options.onReport(report);
       },

@@ -14,6 +14,8 @@ export type BenchIo = {
   readonly say: (line: string) => void;
   /** How often to measure each row. Peers alternate: A B A B, never A A B B. */
   readonly runs: number;
+  /** How large that shall be which a benchmark grows; its own choice when it is not given. */
+  readonly sizes?: readonly number[];
 };
 
 export type BenchResult = {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- NAME…] [--runs N] [--json FOLDER]`: tables on stdout, progress on stderr, JSON in a folder.
+ * `npm run bench [-- NAME…] [--runs N] [--sizes N,…] [--json FOLDER]`: tables on stdout, progress on stderr, JSON in a folder.
  * Exit code 0 when every benchmark ran, 1 when one failed, 2 for wrong arguments.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { describeError } from '#common/errors.ts';
 import type { Bench } from './bench.ts';
 import { decideBench } from './decide.ts';
+import { operatorScale } from './operator/scale.ts';
 import { quality } from './quality.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
@@ -15,12 +16,21 @@ import { renderResult } from './table.ts';
 import { publisher } from './worker/publisher.ts';
 import { workerThroughput } from './worker/throughput.ts';
 
-const benches: readonly Bench[] = [workerThroughput, publisher, decideBench, quality, reaction, startup];
+const benches: readonly Bench[] = [
+  workerThroughput,
+  publisher,
+  decideBench,
+  quality,
+  reaction,
+  operatorScale,
+  startup,
+];
 
 const command = new Command('npm run bench --')
   .description('Runs benchmarks, all of them unless named. docs/benchmarks.md tells how to read the figures.')
   .argument('[names...]', 'which ones', collectBench)
   .option('--runs <n>', 'how often each row is measured', parseRuns, 5)
+  .option('--sizes <n,...>', 'operator-scale: how many pools, e.g. 100,20000', parseSizes)
   .option('--json <folder>', 'where NAME.json is written', 'out/bench')
   .addHelpText('after', `\nNames:\n${describeBenches()}`)
   .exitOverride();
@@ -32,12 +42,16 @@ try {
   process.exit(error.exitCode === 0 ? 0 : 2);
 }
 const named = command.processedArgs[0] as readonly Bench[] | undefined; // What collectBench returned.
-const { runs, json } = command.opts<{ runs: number; json: string }>();
+const { runs, sizes, json } = command.opts<{ runs: number; sizes?: readonly number[]; json: string }>();
 
 let failed = 0;
 for (const bench of named ?? benches) {
   try {
-    const result = await bench.run({ runs, say: (line) => console.error(`${bench.name}: ${line}`) });
+    const result = await bench.run({
+      runs,
+      ...(sizes === undefined ? {} : { sizes }),
+      say: (line) => console.error(`${bench.name}: ${line}`),
+    });
     console.log(renderResult(result));
     await mkdir(json, { recursive: true });
     await writeFile(
@@ -64,9 +78,17 @@ function collectBench(name: string, earlier: readonly Bench[] = []): readonly Be
 }
 
 function parseRuns(value: string): number {
+  return parseWhole(value, 1_000);
+}
+
+function parseSizes(value: string): number[] {
+  return value.split(',').map((size) => parseWhole(size, 100_000));
+}
+
+function parseWhole(value: string, largest: number): number {
   const parsed = Number(value);
-  if (!Number.isInteger(parsed) || parsed < 1 || parsed > 1_000) {
-    throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
+  if (!Number.isInteger(parsed) || parsed < 1 || parsed > largest) {
+    throw new InvalidArgumentError(`"${value}" is not a whole number from 1 to ${largest}.`);
   }
   return parsed;
 }

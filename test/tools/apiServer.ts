@@ -29,7 +29,14 @@ export type ApiServer = AsyncDisposable & {
 
 const tokens = { admin: 'admin-token', operator: 'operator-token' };
 
-export async function startApiServer(): Promise<ApiServer> {
+export type ApiServerOptions = {
+  /** Run the controllers that make pods of Deployments. Default true. */
+  readonly controllers?: boolean;
+};
+
+export async function startApiServer({
+  controllers: hasControllers = true,
+}: ApiServerOptions = {}): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-kubernetes-'));
   const ports = await freePorts(4);
   const [etcdUrl, peerUrl] = [`http://127.0.0.1:${at(ports, 0)}`, `http://127.0.0.1:${at(ports, 1)}`];
@@ -111,7 +118,7 @@ export async function startApiServer(): Promise<ApiServer> {
       join(folder, 'kubeconfig'),
       kubeconfig(`https://127.0.0.1:${port}`, await certificate(), tokens.admin),
     );
-    await controllers.start();
+    if (hasControllers) await controllers.start();
   } catch (error) {
     await dispose();
     throw error;

@@ -12,6 +12,8 @@ export type NatsServer = ServerProcess & {
   readonly name: string;
   readonly port: number;
   readonly url: string;
+  /** Of its monitoring pages, e.g. `/jsz` under it. */
+  readonly monitorUrl: string;
 };
 
 export type NatsServerOptions = {
@@ -97,6 +99,7 @@ async function createNatsServer(options: {
     name,
     port,
     url: `nats://127.0.0.1:${port}`,
+    monitorUrl: `http://127.0.0.1:${monitorPort}`,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await rm(storeDir, { recursive: true, force: true, maxRetries: 3 });

@@ -30,14 +30,18 @@ export function path(...segments: readonly string[]): string {
 /** Requests to the API server: a deadline on each, answers as JSON, refusals as `ApiError`. Nothing is retried here. */
 export class Api {
   readonly #transport: Transport;
+  readonly #onRequest: (verb: Verb | 'WATCH') => void;
 
-  constructor(transport: Transport) {
+  /** @param onRequest called with each request that is sent. */
+  constructor(transport: Transport, onRequest: (verb: Verb | 'WATCH') => void = () => undefined) {
     this.#transport = transport;
+    this.#onRequest = onRequest;
   }
 
   /** @throws ApiError */
   async call(verb: Verb, where: string, options: CallOptions = {}): Promise<unknown> {
     const what = `${verb} ${where}`;
+    this.#onRequest(verb);
     const { statusCode, headers, body } = await this.#send(
       verb,
       where,
@@ -73,6 +77,7 @@ export class Api {
     query: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>> {
+    this.#onRequest('WATCH');
     const { statusCode, headers, body } = await this.#send('GET', where, { query }, signal);
     if (statusCode >= 400)
       throw refused(`watch ${where}`, statusCode, await readText(body), headers['retry-after']);

@@ -3,6 +3,7 @@ import { OperatorMetrics } from '../../../../operator/report/metrics.ts';
 import { passReport } from '../../../builders/passReport.ts';
 
 const { signals, decision, replicas } = passReport();
+const times = { passMs: 1, latenessMs: 0 };
 
 /** The lines of one pool, without comments. */
 async function lines(metrics: OperatorMetrics, pool: string): Promise<string[]> {
@@ -12,18 +13,18 @@ async function lines(metrics: OperatorMetrics, pool: string): Promise<string[]> 
 
 test('a figure that is not known has no sample, also when it was known before', async () => {
   const metrics = new OperatorMetrics();
-  metrics.observe(passReport({ signals: { ...signals, backlogMessages: 7 } }), 1);
+  metrics.observe(passReport({ signals: { ...signals, backlogMessages: 7 } }), times);
   expect(await lines(metrics, 'default/work')).toContain(
     'penstock_pool_backlog_messages{pool="default/work"} 7',
   );
-  metrics.observe(passReport({ signals: { ...signals, backlogMessages: null } }), 1);
+  metrics.observe(passReport({ signals: { ...signals, backlogMessages: null } }), times);
   expect((await lines(metrics, 'default/work')).join()).not.toContain('backlog_messages');
 });
 
 test('replicas that could not be seen have no sample either', async () => {
   const metrics = new OperatorMetrics();
-  metrics.observe(passReport(), 1);
-  metrics.observe(passReport({ replicas: { ...replicas, ready: null } }), 1);
+  metrics.observe(passReport(), times);
+  metrics.observe(passReport({ replicas: { ...replicas, ready: null } }), times);
   const seen = await lines(metrics, 'default/work');
   expect(seen).toContain('penstock_pool_replicas{pool="default/work",state="desired"} 1');
   expect(seen.join()).not.toContain('state="ready"');
@@ -32,9 +33,9 @@ test('replicas that could not be seen have no sample either', async () => {
 test('scales are counted by direction and reason, holds by reason, failed writes apart', async () => {
   const metrics = new OperatorMetrics();
   const up = { ...decision, kind: 'scale' as const, from: 1, to: 3, reason: 'BacklogGrew' };
-  metrics.observe(passReport({ decision: up, outcome: { kind: 'scaled', message: '' } }), 1);
-  metrics.observe(passReport({ decision: up, outcome: { kind: 'conflict', message: '' } }), 1);
-  metrics.observe(passReport(), 1);
+  metrics.observe(passReport({ decision: up, outcome: { kind: 'scaled', message: '' } }), times);
+  metrics.observe(passReport({ decision: up, outcome: { kind: 'conflict', message: '' } }), times);
+  metrics.observe(passReport(), times);
   const seen = await lines(metrics, 'default/work');
   expect(seen).toContain(
     'penstock_pool_scales_total{pool="default/work",direction="up",reason="BacklogGrew"} 1',
@@ -45,8 +46,8 @@ test('scales are counted by direction and reason, holds by reason, failed writes
 
 test('a pool that is gone leaves no series behind, and touches no other', async () => {
   const metrics = new OperatorMetrics();
-  metrics.observe(passReport({ pool: 'default/gone' }), 1);
-  metrics.observe(passReport({ pool: 'default/stays' }), 1);
+  metrics.observe(passReport({ pool: 'default/gone' }), times);
+  metrics.observe(passReport({ pool: 'default/stays' }), times);
   metrics.passFailed('default/gone');
   metrics.keepOnly(['default/stays']);
   await expect.poll(() => lines(metrics, 'default/gone')).toEqual([]);
