@@ -155,6 +155,16 @@ export const workerEnvironmentSchema = z.object({
     .describe(
       'What becomes of a job while the bucket cannot be read: it waits in its slot, or runs. Default wait.',
     ),
+  PENSTOCK_SINGLE_FLIGHT_BUCKET: bucket
+    .optional()
+    .describe(
+      'Key-value bucket through which context.singleFlight works for the whole fleet. Default none: in each worker.',
+    ),
+  PENSTOCK_SINGLE_FLIGHT_LOCK_SECONDS: seconds
+    .optional()
+    .describe(
+      `How long the lock of a worker that died keeps the others waiting; at least 1. ${defaultSeconds(workerDefaults.singleFlightLockMs)}`,
+    ),
   PENSTOCK_CREATE_CONSUMER: flag
     .default(false)
     .describe('Create the consumer when it is missing. Default false.'),
@@ -256,6 +266,12 @@ export function readConfig(
         ...given('ttlMs', env.PENSTOCK_DEDUPE_TTL_SECONDS),
         ...given('create', env.PENSTOCK_DEDUPE_CREATE),
         ...given('whenUnknown', env.PENSTOCK_DEDUPE_WHEN_UNKNOWN),
+      },
+    }),
+    ...(env.PENSTOCK_SINGLE_FLIGHT_BUCKET !== undefined && {
+      singleFlight: {
+        bucket: env.PENSTOCK_SINGLE_FLIGHT_BUCKET,
+        ...given('lockMs', env.PENSTOCK_SINGLE_FLIGHT_LOCK_SECONDS),
       },
     }),
     ...(env.PENSTOCK_CREATE_CONSUMER && {

@@ -3,6 +3,7 @@ import { PenstockError } from '#common/errors.ts';
 import { createLogger } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import type { NatsSettings } from '#common/nats.ts';
+import type { FleetFlightSettings } from './handle/fleetFlights.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { DedupeSettings } from './outcome/duplicates.ts';
@@ -30,6 +31,7 @@ export const workerDefaults = {
   breakerOpenMs: 10_000,
   breakerProbes: 3,
   dedupeTtlMs: 86_400_000,
+  singleFlightLockMs: 10_000,
   /** Below the 30 s that Kubernetes grants by default. */
   graceMs: 25_000,
   /** Short enough that the jobs of a killed worker come back soon; leases are extended, so jobs may take longer. */
@@ -85,6 +87,15 @@ export type WorkerOptions = {
     /** What becomes of a job while the bucket cannot be read: it waits in its slot (default), or runs. */
     readonly whenUnknown?: 'wait' | 'run';
   };
+  /** Lets `context.singleFlight` work for the whole fleet. Default: for the jobs of this worker. */
+  readonly singleFlight?: {
+    /** Key-value bucket for locks and shared results. Needs nats-server 2.11. */
+    readonly bucket: string;
+    /** How long the lock of a worker that died keeps the others waiting. Default 10,000. */
+    readonly lockMs?: number;
+    /** Creates the bucket when it is missing. Default true. */
+    readonly create?: boolean;
+  };
   /** Creates the durable consumer when it is missing. Default: not. */
   readonly createConsumer?: { readonly ackWaitMs?: number; readonly maxAckPending?: number };
   /** Time that a graceful stop may take. Default 25,000. */
@@ -113,6 +124,7 @@ export type Settings = {
   readonly confirmAcks: boolean;
   readonly deadLetter: DeadLetterSettings | undefined;
   readonly dedupe: DedupeSettings | undefined;
+  readonly singleFlight: FleetFlightSettings | undefined;
   readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
   readonly graceMs: number;
   readonly http: { readonly host: string; readonly port: number } | undefined;
@@ -150,6 +162,14 @@ export function compileOptions(options: WorkerOptions): Settings {
       ttlMs: requireBucketTtl('dedupe.ttlMs', options.dedupe.ttlMs ?? workerDefaults.dedupeTtlMs),
       create: options.dedupe.create ?? true,
       whenUnknown: options.dedupe.whenUnknown ?? 'wait',
+    },
+    singleFlight: options.singleFlight && {
+      bucket: requireBucket('singleFlight.bucket', options.singleFlight.bucket),
+      lockMs: requireBucketTtl(
+        'singleFlight.lockMs',
+        options.singleFlight.lockMs ?? workerDefaults.singleFlightLockMs,
+      ),
+      create: options.singleFlight.create ?? true,
     },
     create: createConsumer && {
       ackWaitMs: requireMs('createConsumer.ackWaitMs', createConsumer.ackWaitMs ?? workerDefaults.ackWaitMs),
@@ -219,7 +239,7 @@ function requireBucket(option: string, value: string): string {
   throw invalid(option, value, 'must be the name of a bucket: letters, digits, _ and -');
 }
 
-/** JetStream refuses a shorter max_age together with a duplicate window. */
+/** What the server grants at least as the time to live of an entry. */
 const minBucketTtlMs = 1_000;
 
 function requireBucketTtl(option: string, value: number): number {

@@ -11,6 +11,7 @@ import type { Consumer } from './consume/consumer.ts';
 import { Engine } from './consume/engine.ts';
 import { Window } from './consume/window.ts';
 import type { Handler } from './handle/context.ts';
+import { flightStream } from './handle/fleetFlights.ts';
 import { ensureStream } from './jetstream/ensureStream.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
@@ -200,11 +201,12 @@ class Worker implements RunningWorker {
   }
 
   async #work(connection: NatsConnection, consumer: Consumer): Promise<StopSummary> {
-    const { stream, deadLetter, forgivenStream: forgiven, dedupe, graceMs } = this.#settings;
+    const { stream, deadLetter, forgivenStream: forgiven, dedupe, singleFlight, graceMs } = this.#settings;
     const wanted = [
       deadLetter && deadLetterStream(deadLetter),
       forgiven && forgivenStream(forgiven),
       dedupe && doneSetStream(dedupe),
+      singleFlight && flightStream(singleFlight),
     ];
     for (const beside of wanted) if (beside) await ensureStream(connection, beside, stream, this.#log);
     const engine = new Engine({

@@ -4,6 +4,8 @@ import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
+import { FleetFlights } from '../handle/fleetFlights.ts';
+import { SingleFlights } from '../handle/singleFlight.ts';
 import { JobTools } from '../handle/tools.ts';
 import { Bucket } from '../jetstream/bucket.ts';
 import type { Settings } from '../options.ts';
@@ -97,7 +99,8 @@ export class Engine {
       onSettled: () => this.#onRoom(),
     });
     const { inboxPrefix } = settings.nats;
-    this.#tools = new JobTools({ connection, inboxPrefix, consumer: settings.consumer, clock, log });
+    const flights = new SingleFlights(this.#fleetFlights(), counters);
+    this.#tools = new JobTools({ connection, inboxPrefix, consumer: settings.consumer, clock, log, flights });
     this.#runner = new JobRunner({
       handler: this.#guarded(parts.handler),
       tools: this.#tools,
@@ -220,6 +223,14 @@ export class Engine {
     this.#ended.abort();
     clearInterval(this.#timer);
     await this.#tools[Symbol.asyncDispose]();
+  }
+
+  #fleetFlights(): FleetFlights | undefined {
+    const { connection, settings, counters, log } = this.#parts;
+    const { singleFlight } = settings;
+    if (singleFlight === undefined) return undefined;
+    const bucket = new Bucket(connection, singleFlight.bucket);
+    return new FleetFlights({ bucket, lockMs: singleFlight.lockMs, counters, log });
   }
 
   #guarded(handler: Handler): Handler {

@@ -2,6 +2,7 @@ import type { Logger } from '#common/log.ts';
 import type { Job } from '../consume/job.ts';
 import type { OutgoingMessage } from '../produce/wire.ts';
 import { Outbox } from './outbox.ts';
+import type { FlightOptions, FlightWork } from './flight.ts';
 import type { JobTools } from './tools.ts';
 
 /** What a handler gets beside its job. */
@@ -31,6 +32,13 @@ export type JobContext = {
    * @throws PenstockError `PublishFailed`
    */
   flush(): Promise<void>;
+  /**
+   * Calls `work` once for all jobs that ask for the same key at the same time, in this worker, and in all workers that
+   * share the bucket of `singleFlight` in their options. Nothing is remembered but what `shareMs` asks for.
+   *
+   * @throws what the work throws, to all who waited for it; or the reason of this job's signal.
+   */
+  singleFlight<T>(key: string, work: FlightWork<T>, options?: FlightOptions): Promise<T>;
 };
 
 /**
@@ -84,6 +92,10 @@ export class HandlerContext implements JobContext {
 
   async flush(): Promise<void> {
     await this.unstored();
+  }
+
+  async singleFlight<T>(key: string, work: FlightWork<T>, options: FlightOptions = {}): Promise<T> {
+    return this.#tools.flights.fly(key, work, this.signal, options);
   }
 
   /** As `flush`, but undefined when there is nothing to wait for. */

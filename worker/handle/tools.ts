@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import { Publisher } from '../produce/publisher.ts';
+import type { SingleFlights } from './singleFlight.ts';
 
 export type JobToolsParts = {
   readonly connection: NatsConnection;
@@ -9,6 +10,7 @@ export type JobToolsParts = {
   readonly consumer: string;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly flights: SingleFlights;
 };
 
 /** What all jobs of a worker share, for their contexts. */
@@ -26,6 +28,10 @@ export class JobTools implements AsyncDisposable {
 
   get log(): Logger {
     return this.#parts.log;
+  }
+
+  get flights(): SingleFlights {
+    return this.#parts.flights;
   }
 
   get consumer(): string {

@@ -39,6 +39,12 @@ export class Counters {
   duplicatesUnknown = 0;
   /** Jobs that were done and could not be recorded as done. */
   duplicatesUnrecorded = 0;
+  /** Works of single flights that were called here. */
+  flightsLed = 0;
+  /** Jobs that got the result of a single flight of this worker that another job had begun. */
+  flightsShared = 0;
+  /** Single flights that could not reach their bucket, and were single in this worker only. */
+  flightsUnguarded = 0;
   strayRejections = 0;
   unconfirmedAcks = 0;
   pulls = 0;

@@ -63,6 +63,17 @@ const counters: readonly Reading[] = [
     'Jobs that were done and could not be recorded as done.',
     ({ counters: c }) => c.duplicatesUnrecorded,
   ],
+  ['single_flights_led_total', 'Works of single flights called here.', ({ counters: c }) => c.flightsLed],
+  [
+    'single_flights_shared_total',
+    'Jobs that got the result of work that another job of this worker had begun.',
+    ({ counters: c }) => c.flightsShared,
+  ],
+  [
+    'single_flights_unguarded_total',
+    'Single flights that could not reach their bucket, and were single in this worker only.',
+    ({ counters: c }) => c.flightsUnguarded,
+  ],
   ['stray_rejections_total', 'Promises that handlers left rejected.', ({ counters: c }) => c.strayRejections],
   ['pulls_total', 'Pull requests sent.', ({ counters: c }) => c.pulls],
   ['pulls_voided_total', 'Times that the server voided all pulls.', ({ counters: c }) => c.voidedPulls],
