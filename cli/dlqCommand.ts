@@ -79,7 +79,7 @@ function withFilter(command: Command): Command {
     .argument('<dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM')
     .option('--stream <name>', 'only jobs of this stream')
     .option('--consumer <name>', 'only jobs of this consumer')
-    .option('--reason <reason>', 'only this reason, e.g. Discarded, MalformedPayload, AttemptsExhausted')
+    .option('--reason <reason>', 'only this reason, e.g. Discarded, AttemptsExhausted, Expired')
     .option('--sequence <n>', 'only the letter with this number', count)
     .option('--older-than <age>', 'only what was given up longer ago, e.g. 90s, 15m, 6h, 7d', age)
     .option('--newer-than <age>', 'only what was given up since then', age)

@@ -10,6 +10,7 @@ import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
 import { operatorEnvironmentSchema } from '../operator/config.ts';
 import { OperatorMetrics } from '../operator/report/metrics.ts';
+import { workerEnvironmentSchema } from '../worker/config.ts';
 import { Window } from '../worker/consume/window.ts';
 import { Counters } from '../worker/report/counters.ts';
 import { renderMetrics } from '../worker/report/metrics.ts';
@@ -31,7 +32,7 @@ type Schema = {
 
 const note = (from: string): string => `<!-- Written by \`npm run docs\` from ${from}. -->`;
 
-const pages: Readonly<Record<string, string>> = {
+const pages: Record<string, string> = {
   'worker-pool.md': [
     note('the schemas in crds/'),
     `# Policy files
@@ -82,12 +83,25 @@ A value that is not listed here, or does not fit, is refused before anything is 
   ].join('\n'),
 };
 
+/** Pages that people write, with a table that comes from a schema between two comments. */
+const written: Readonly<Record<string, string>> = {
+  'worker.md': table(['variable', 'meaning'], settings(workerEnvironmentSchema)),
+};
+const begin = '<!-- Written by `npm run docs`, up to the next comment. -->';
+const end = '<!-- End of what `npm run docs` writes. -->';
+for (const [name, content] of Object.entries(written)) {
+  const [before, rest = ''] = readFileSync(new URL(`./${name}`, import.meta.url), 'utf8').split(begin);
+  const [, after] = rest.split(end);
+  if (after === undefined) throw new Error(`docs/${name} lacks the comments around what is generated`);
+  pages[name] = [before, begin, '\n\n', content, '\n\n', end, after].join('');
+}
+
 const isCheck = process.argv.includes('--check');
 for (const [name, page] of Object.entries(pages)) {
   const file = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const written = await format(page, { parser: 'markdown', printWidth: 110 });
-  if (!isCheck) writeFileSync(file, written);
-  else if (readFileSync(file, 'utf8') !== written) {
+  const formatted = await format(page, { parser: 'markdown', printWidth: 110 });
+  if (!isCheck) writeFileSync(file, formatted);
+  else if (readFileSync(file, 'utf8') !== formatted) {
     console.error(`docs/${name} is out of date: run \`npm run docs\``);
     process.exitCode = 1;
   }
@@ -116,6 +130,7 @@ async function workerMetrics(): Promise<string> {
     state: 'running' as const,
     breaker: undefined,
     window: new Window(1, 0),
+    lanes: 0,
     counters: new Counters(),
     runningMs: 0,
     oldestRunningMs: 0,

@@ -4,7 +4,11 @@ import { createLogger, logLevels } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import { compileNatsSettings, natsEnvironmentSchema } from '#common/nats.ts';
 import { msToSeconds, secondsToMs } from '#common/units.ts';
-import { bucketNamePattern, jetStreamNamePattern, workerDefaults } from './options.ts';
+import { admissionDefaults } from './consume/admissionPolicy.ts';
+import { keySourcePattern } from './consume/key.ts';
+import type { KeySource } from './consume/key.ts';
+import { bucketNamePattern, jetStreamNamePattern } from './optionChecks.ts';
+import { workerDefaults } from './options.ts';
 import type { WorkerOptions } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -56,6 +60,52 @@ export const workerEnvironmentSchema = z.object({
     .describe(
       'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot or 16.',
     ),
+  PENSTOCK_KEY: z
+    .string()
+    .regex(keySourcePattern, 'must be header:NAME, or subject:N (a token of the subject, from 1)')
+    .optional()
+    .describe(
+      'What tells jobs apart for order and for a rate per key: header:NAME or subject:N. Default none.',
+    ),
+  PENSTOCK_ORDERED: flag
+    .optional()
+    .describe('Run the jobs of a key one at a time and in order, retries included. Default false.'),
+  PENSTOCK_MAX_WAITING: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(
+      `Jobs that may wait for their key, or its rate, before no more are pulled. Default ${admissionDefaults.maxWaiting}.`,
+    ),
+  PENSTOCK_RATE_PER_SECOND: number(0.001, 1_000_000)
+    .optional()
+    .describe('Jobs a second that this worker starts. Default none: as many as it can.'),
+  PENSTOCK_RATE_BURST: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(`Jobs that may start at one moment after a pause. Default ${admissionDefaults.burst}.`),
+  PENSTOCK_KEY_RATE_PER_SECOND: number(0.001, 1_000_000)
+    .optional()
+    .describe('Jobs a second that this worker starts of each key. Default none.'),
+  PENSTOCK_KEY_RATE_BURST: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(`Jobs of a key that may start at one moment. Default ${admissionDefaults.burst}.`),
+  PENSTOCK_OVERLOAD: z
+    .enum(['wait', 'reject', 'shed'], { error: 'must be wait, reject or shed' })
+    .optional()
+    .describe(
+      'Jobs that cannot start: wait (default), reject (back to the queue when over the rate of their key) or shed (dead-lettered as Expired when too old).',
+    ),
+  PENSTOCK_REJECT_DELAY_SECONDS: seconds
+    .optional()
+    .describe(
+      `Time until a rejected job is delivered again. ${defaultSeconds(admissionDefaults.rejectDelayMs)}`,
+    ),
+  PENSTOCK_MAX_AGE_SECONDS: seconds
+    .optional()
+    .describe('With shed: jobs published longer ago are not run. Default none: only deadlines count.'),
+  PENSTOCK_WEIGHT: z
+    .string()
+    .regex(/^header:[!-9;-~]+$/, 'must be header:NAME')
+    .optional()
+    .describe('Header with the number of slots that a job takes. Default none: one each.'),
   PENSTOCK_JOB_TIMEOUT_SECONDS: seconds
     .optional()
     .describe(`Time limit of a job. ${defaultSeconds(workerDefaults.jobTimeoutMs)}`),
@@ -226,6 +276,16 @@ export function readConfig(
     logger: createLogger('worker', env.PENSTOCK_LOG_LEVEL),
     ...given('slots', env.PENSTOCK_SLOTS),
     ...given('prefetch', env.PENSTOCK_PREFETCH),
+    // Its pattern has been checked.
+    ...given('key', env.PENSTOCK_KEY as KeySource | undefined),
+    ...given('ordered', env.PENSTOCK_ORDERED),
+    ...given('maxWaiting', env.PENSTOCK_MAX_WAITING),
+    ...given('rate', readRate(env.PENSTOCK_RATE_PER_SECOND, env.PENSTOCK_RATE_BURST)),
+    ...given('keyRate', readRate(env.PENSTOCK_KEY_RATE_PER_SECOND, env.PENSTOCK_KEY_RATE_BURST)),
+    ...given('overload', env.PENSTOCK_OVERLOAD),
+    ...given('rejectDelayMs', env.PENSTOCK_REJECT_DELAY_SECONDS),
+    ...given('maxAgeMs', env.PENSTOCK_MAX_AGE_SECONDS),
+    ...given('weight', env.PENSTOCK_WEIGHT as `header:${string}` | undefined),
     ...given('jobTimeoutMs', env.PENSTOCK_JOB_TIMEOUT_SECONDS),
     ...given('abortGraceMs', env.PENSTOCK_ABORT_GRACE_SECONDS),
     ...given('maxAttempts', env.PENSTOCK_MAX_ATTEMPTS),
@@ -286,4 +346,12 @@ export function readConfig(
     }),
     ...given('replica', replica),
   };
+}
+
+function readRate(
+  perSecond: number | undefined,
+  burst: number | undefined,
+): { readonly perSecond: number; readonly burst?: number } | undefined {
+  if (perSecond === undefined) return undefined;
+  return burst === undefined ? { perSecond } : { perSecond, burst };
 }

@@ -1,9 +1,19 @@
 import { hostname } from 'node:os';
-import { PenstockError } from '#common/errors.ts';
 import { createLogger } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import type { NatsSettings } from '#common/nats.ts';
+import { compileAdmission } from './consume/admissionPolicy.ts';
+import type { AdmissionOptions, AdmissionPolicy } from './consume/admissionPolicy.ts';
 import type { FleetFlightSettings } from './handle/fleetFlights.ts';
+import {
+  invalidOption,
+  requireBucket,
+  requireBucketTtl,
+  requireCount,
+  requireMs,
+  requireName,
+  requireNumber,
+} from './optionChecks.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { DedupeSettings } from './outcome/duplicates.ts';
@@ -40,7 +50,7 @@ export const workerDefaults = {
 } as const;
 
 /** What a job author may set. Only the names of stream and consumer have no default. Times in milliseconds. */
-export type WorkerOptions = {
+export type WorkerOptions = AdmissionOptions & {
   readonly stream: string;
   readonly consumer: string;
   /** Default: nats://127.0.0.1:4222. */
@@ -114,6 +124,8 @@ export type Settings = {
   readonly nats: NatsSettings;
   readonly slots: number;
   readonly prefetch: number | 'auto';
+  /** Undefined: every job may start at once. */
+  readonly admission: AdmissionPolicy | undefined;
   readonly jobTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxAttempts: number;
@@ -141,6 +153,7 @@ export function compileOptions(options: WorkerOptions): Settings {
     nats: { servers: ['nats://127.0.0.1:4222'], inboxPrefix: '_INBOX', ...options.nats },
     slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1),
     prefetch: prefetch === 'auto' ? prefetch : requireCount('prefetch', prefetch, 0),
+    admission: compileAdmission(options),
     jobTimeoutMs: requireMs('jobTimeoutMs', options.jobTimeoutMs ?? workerDefaults.jobTimeoutMs),
     abortGraceMs: requireMs('abortGraceMs', options.abortGraceMs ?? workerDefaults.abortGraceMs),
     maxAttempts: requireCount('maxAttempts', options.maxAttempts ?? workerDefaults.maxAttempts, 1),
@@ -181,10 +194,13 @@ export function compileOptions(options: WorkerOptions): Settings {
     logger: options.logger ?? createLogger('worker', 'info'),
   };
   if (settings.deadLetter?.stream === stream) {
-    throw invalid('deadLetter.stream', stream, 'must be another stream than that of the jobs');
+    throw invalidOption('deadLetter.stream', stream, 'must be another stream than that of the jobs');
   }
   if (forgivenStream === stream || (forgivenStream !== undefined && forgivenStream === deadLetter?.stream)) {
-    throw invalid('forgivenStream', forgivenStream, 'must be a stream of its own');
+    throw invalidOption('forgivenStream', forgivenStream, 'must be a stream of its own');
+  }
+  if (settings.admission?.overload.kind === 'reject' && forgivenStream === undefined) {
+    throw invalidOption('overload', 'reject', 'needs forgivenStream, or each rejection counts as an attempt');
   }
   return settings;
 }
@@ -223,56 +239,10 @@ function compileBreaker(given: Partial<BreakerPolicy>): BreakerPolicy {
   };
 }
 
-/** JetStream names are one token of a subject: a dot or wildcard in one would reach another subject. */
-export const jetStreamNamePattern = /^[^\s.*>/\\\p{Cc}]{1,255}$/u;
-
-function requireName(option: string, value: string): string {
-  if (jetStreamNamePattern.test(value)) return value;
-  throw invalid(option, value, 'must be a name without blanks, dots, wildcards and slashes');
-}
-
-/** What NATS allows as the name of a bucket. */
-export const bucketNamePattern = /^[A-Za-z0-9_-]{1,200}$/;
-
-function requireBucket(option: string, value: string): string {
-  if (bucketNamePattern.test(value)) return value;
-  throw invalid(option, value, 'must be the name of a bucket: letters, digits, _ and -');
-}
-
-/** What the server grants at least as the time to live of an entry. */
-const minBucketTtlMs = 1_000;
-
-function requireBucketTtl(option: string, value: number): number {
-  if (value >= minBucketTtlMs && value <= maxMs) return value;
-  throw invalid(option, value, `must be milliseconds, from ${minBucketTtlMs} to ${maxMs}`);
-}
-
 /** Leaves room for what makes the name of the process unique within the 253 characters of a heartbeat's names. */
 const maxReplicaChars = 200;
 
 function requireReplica(value: string): string {
   if (value.length >= 1 && value.length <= maxReplicaChars) return value;
-  throw invalid('replica', value, `must have 1 to ${maxReplicaChars} characters`);
-}
-
-function requireCount(option: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw invalid(option, value, `must be a whole number, at least ${least}`);
-}
-
-function requireNumber(option: string, value: number, least: number, most: number): number {
-  if (value >= least && value <= most) return value;
-  throw invalid(option, value, `must be a number from ${least} to ${most}`);
-}
-
-/** Timers of Node end at 2^31 − 1 milliseconds. */
-const maxMs = 2_147_483_647;
-
-function requireMs(option: string, value: number): number {
-  if (value > 0 && value <= maxMs) return value;
-  throw invalid(option, value, `must be milliseconds, above 0 and at most ${maxMs}`);
-}
-
-function invalid(option: string, value: unknown, remedy: string): PenstockError {
-  return new PenstockError('InvalidOptions', `${option} is ${JSON.stringify(value)}: ${remedy}`);
+  throw invalidOption('replica', value, `must have 1 to ${maxReplicaChars} characters`);
 }

@@ -43,6 +43,8 @@ export type WorkerStats = {
   readonly state: WorkerState;
   readonly busy: number;
   readonly buffered: number;
+  /** Jobs that wait for their key, its rate, or a retry. */
+  readonly waiting: number;
   readonly stuck: number;
   readonly counters: Readonly<Counters>;
 };
@@ -162,8 +164,8 @@ class Worker implements RunningWorker {
   }
 
   stats(): WorkerStats {
-    const { running: busy, buffered, stuck } = this.#window;
-    return { state: this.#lifecycle.state, busy, buffered, stuck, counters: this.#counters };
+    const { running: busy, buffered, waiting, stuck } = this.#window;
+    return { state: this.#lifecycle.state, busy, buffered, waiting, stuck, counters: this.#counters };
   }
 
   reportStrayRejection(): void {
@@ -289,6 +291,7 @@ class Worker implements RunningWorker {
       state,
       breaker: engine?.breakerState,
       window: this.#window,
+      lanes: engine?.lanes ?? 0,
       counters: this.#counters,
       runningMs: engine?.busyMs(nowMs) ?? 0,
       oldestRunningMs: engine?.oldestRunningMs(nowMs) ?? 0,

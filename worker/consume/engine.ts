@@ -17,6 +17,7 @@ import { DoneSet, skipDone } from '../outcome/duplicates.ts';
 import { Forgiven } from '../outcome/forgiven.ts';
 import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
+import { Admission } from './admission.ts';
 import { awaitConsumer } from './consumer.ts';
 import type { Consumer } from './consumer.ts';
 import { Leases, sweepPeriodMs } from './lease.ts';
@@ -56,6 +57,7 @@ export class Engine {
   readonly #acks: Acks;
   readonly #settler: Settler;
   readonly #tools: JobTools;
+  readonly #admission: Admission | undefined;
   readonly #runner: JobRunner;
   readonly #pull: PullLoop;
   readonly #stallWatch: StallWatch;
@@ -80,6 +82,8 @@ export class Engine {
     const { breaker } = settings;
     this.#breaker = breaker && new Breaker(breaker, counters, (state) => this.#onBreaker(state));
     const { deadLetter, retryBudget, forgivenStream, maxAttempts } = settings;
+    const admission = this.#createAdmission();
+    this.#admission = admission;
     this.#settler = new Settler({
       acks: this.#acks,
       leases: this.#leases,
@@ -96,6 +100,8 @@ export class Engine {
         forgivenStream === undefined ? undefined : new Forgiven(connection, forgivenStream, maxAttempts),
       deadLetters:
         deadLetter && new DeadLetters(connection, deadLetter, Math.min(maxDeadLetterMs, ackWaitMs / 2)),
+      keep: admission && ((delivery, delayMs, nowMs) => admission.keep(delivery, delayMs, nowMs)),
+      onGone: admission && ((delivery) => admission.gone(delivery)),
       onSettled: () => this.#onRoom(),
     });
     const { inboxPrefix } = settings.nats;
@@ -108,6 +114,7 @@ export class Engine {
       leases: this.#leases,
       acks: this.#acks,
       settler: this.#settler,
+      admission,
       counters,
       clock,
       log,
@@ -156,6 +163,11 @@ export class Engine {
     return this.#pull.isPulling;
   }
 
+  /** Keys that have work; 0 without lanes. */
+  get lanes(): number {
+    return this.#admission?.lanes ?? 0;
+  }
+
   get running(): number {
     return this.#parts.window.running;
   }
@@ -168,13 +180,15 @@ export class Engine {
 
   /** How long the buffered jobs would take by what jobs took lately, milliseconds; infinite when that is unknown. */
   get bufferedWorkMs(): number {
-    const { buffered, slots } = this.#parts.window;
-    return buffered === 0 ? 0 : Math.ceil(buffered / slots) * (this.#meanServiceMs ?? Infinity);
+    const { buffered, waiting, slots } = this.#parts.window;
+    const jobs = buffered + waiting;
+    return jobs === 0 ? 0 : Math.ceil(jobs / slots) * (this.#meanServiceMs ?? Infinity);
   }
 
-  /** Resolves when nothing waits for a slot. */
+  /** Resolves when nothing waits to be started. */
   async unbuffered(): Promise<void> {
-    await this.#when(() => this.#parts.window.buffered === 0);
+    const { window } = this.#parts;
+    await this.#when(() => window.buffered + window.waiting === 0);
   }
 
   /** Resolves when the engine is quiet; call it once pulling has stopped. */
@@ -240,6 +254,21 @@ export class Engine {
     const bucket = new Bucket(connection, dedupe.bucket);
     const { whenUnknown } = dedupe;
     return skipDone(handler, new DoneSet({ bucket, consumer, whenUnknown, counters, log }), counters);
+  }
+
+  #createAdmission(): Admission | undefined {
+    const { settings, window, counters, clock } = this.#parts;
+    if (settings.admission === undefined) return undefined;
+    return new Admission(settings.admission, {
+      window,
+      counters,
+      clock,
+      onReady: (delivery) => this.#runner.start(delivery),
+      onRejected: (delivery, nowMs, delayMs) => this.#settler.reject(delivery, nowMs, delayMs),
+      onExpired: (delivery, nowMs, why) => this.#settler.expire(delivery, nowMs, why),
+      onFaulty: (delivery, nowMs, error) =>
+        this.#settler.fail(delivery, nowMs, { error, attempt: delivery.attempt, interrupted: false }),
+    });
   }
 
   #startSweeping(): NodeJS.Timeout {

@@ -37,18 +37,31 @@ export class Delivery {
   readonly message: Msg;
   readonly ackSubject: string;
   /** How often the server has delivered this message, this time included. */
-  readonly attempt: number;
+  readonly deliveries: number;
+  /** Deliveries, and retries that were made without one. */
+  attempt: number;
   /** Monotonic time, milliseconds, from which another worker may get this message. */
   leaseUntilMs: number;
   /** When an extension of the lease was last asked for, monotonic milliseconds. */
   extensionAskedMs: number;
   /** Came often, but its attempts were counted and there are some left. */
   isReprieved = false;
+  /** Undefined: its order does not matter, and no limit per key holds for it. */
+  key: string | undefined = undefined;
+  /** What it takes of the slots. */
+  weight = 1;
 
-  constructor(message: Msg, ackSubject: string, attempt: number, leasedSinceMs: number, ackWaitMs: number) {
+  constructor(
+    message: Msg,
+    ackSubject: string,
+    deliveries: number,
+    leasedSinceMs: number,
+    ackWaitMs: number,
+  ) {
     this.message = message;
     this.ackSubject = ackSubject;
-    this.attempt = attempt;
+    this.deliveries = deliveries;
+    this.attempt = deliveries;
     this.leaseUntilMs = leasedSinceMs + ackWaitMs;
     this.extensionAskedMs = leasedSinceMs;
   }

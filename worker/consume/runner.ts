@@ -9,9 +9,11 @@ import type { Settler } from '../outcome/settle.ts';
 import { isWornOut } from '../outcome/verdict.ts';
 import type { Counters } from '../report/counters.ts';
 import { DeliveriesReader } from './ackSubject.ts';
+import type { Admission } from './admission.ts';
 import { Delivery, DeliveredJob } from './job.ts';
 import type { Leases } from './lease.ts';
-import { Slot } from './slot.ts';
+import type { Slot } from './slot.ts';
+import { Slots } from './slots.ts';
 import type { Window } from './window.ts';
 
 /** Pulls that were given up may still deliver; a server that sends far more than that gets it back. */
@@ -24,6 +26,8 @@ export type RunnerParts = {
   readonly leases: Leases;
   readonly acks: Acks;
   readonly settler: Settler;
+  /** Undefined: every job may start at once. */
+  readonly admission: Admission | undefined;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly log: Logger;
@@ -35,26 +39,24 @@ export type RunnerParts = {
   readonly onRoom: () => void;
 };
 
-/** Runs jobs in slots; what comes while all slots are taken waits in the buffer, in order. */
+/**
+ * Runs jobs in slots; what comes while all slots are taken waits in the buffer, in order. If there is an admission, jobs
+ * go through it first, and come back by `start`.
+ */
 export class JobRunner {
   readonly #parts: RunnerParts;
-  readonly #slots: readonly Slot[];
-  readonly #idle: Slot[];
+  readonly #slots: Slots;
   readonly #buffer: Delivery[] = [];
   readonly #deliveries = new DeliveriesReader();
   #accepting = true;
+  #starting = false;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
-    this.#slots = Array.from(
-      { length: parts.window.slots },
-      () =>
-        new Slot({
-          returned: (slot) => this.#returned(slot),
-          threw: (slot, error) => this.#threw(slot, error),
-        }),
-    );
-    this.#idle = [...this.#slots];
+    this.#slots = new Slots(parts.window, {
+      returned: (slot) => this.#returned(slot),
+      threw: (slot, error) => this.#threw(slot, error),
+    });
   }
 
   accept(message: Msg, ackSubject: string): void {
@@ -70,21 +72,29 @@ export class JobRunner {
   }
 
   #admit(delivery: Delivery): void {
-    const { window, settler, clock } = this.#parts;
-    const slot = this.#accepting ? this.#idle.pop() : undefined;
+    const { window, settler, clock, admission } = this.#parts;
+    const room = bufferPerWindow * (window.slots + window.prefetch);
+    const isFull = window.buffered >= room || window.waiting >= window.maxWaiting + room;
+    if (!this.#accepting || isFull) settler.handBack(delivery, clock.monotonicMs());
+    else if (admission === undefined) this.start(delivery);
+    else admission.admit(delivery, clock.monotonicMs());
+  }
+
+  /** Runs a job as soon as there is a slot for it, after those that already wait for one. */
+  start(delivery: Delivery): void {
+    const slot = this.#buffer.length === 0 && !this.#starting ? this.#slots.take(delivery.weight) : undefined;
     if (slot !== undefined) {
       this.#run(slot, delivery);
-    } else if (this.#accepting && window.buffered < bufferPerWindow * (window.slots + window.prefetch)) {
-      this.#buffer.push(delivery);
-      window.buffered += 1;
-    } else {
-      settler.handBack(delivery, clock.monotonicMs());
+      return;
     }
+    this.#buffer.push(delivery);
+    this.#parts.window.buffered += 1;
   }
 
   /** Extends leases and enforces time limits. */
   sweep(nowMs: number, connected: boolean): void {
     for (const delivery of this.#buffer) this.#extend(delivery, nowMs, connected);
+    this.#sweepAdmission(nowMs, connected);
     for (const slot of this.#slots) {
       if (slot.phase !== 'running') continue;
       this.#extend(slot.delivery, nowMs, connected);
@@ -94,16 +104,20 @@ export class JobRunner {
 
   /** Starts nothing more, and gives back what has not started. */
   handBackBuffered(): void {
-    const { settler, clock, window } = this.#parts;
+    const { settler, clock, window, admission } = this.#parts;
     this.#accepting = false;
     const nowMs = clock.monotonicMs();
-    for (const delivery of this.#buffer.splice(0)) settler.handBack(delivery, nowMs);
+    const { waiting, retries } = admission?.close() ?? { waiting: [], retries: [] };
+    // In this order, jobs of a key come back to the server as they came; how it delivers them is its own affair.
+    for (const { item, dueMs } of retries) settler.defer(item, nowMs, Math.max(0, dueMs - nowMs));
+    for (const delivery of [...this.#buffer.splice(0), ...waiting]) settler.handBack(delivery, nowMs);
     window.buffered = 0;
   }
 
   /** Starts jobs again. */
   resume(): void {
     this.#accepting = true;
+    this.#parts.admission?.open();
   }
 
   /** Tells running handlers that the worker ends. */
@@ -128,7 +142,9 @@ export class JobRunner {
   /** Time in slots of the jobs that run now, milliseconds. */
   busyMs(nowMs: number): number {
     let sum = 0;
-    for (const slot of this.#slots) if (slot.phase === 'running') sum += nowMs - slot.startedMs;
+    for (const slot of this.#slots) {
+      if (slot.phase === 'running') sum += (nowMs - slot.startedMs) * slot.delivery.weight;
+    }
     return sum;
   }
 
@@ -141,26 +157,17 @@ export class JobRunner {
   }
 
   #run(slot: Slot, delivery: Delivery): void {
-    const { handler, tools, window, leases, settler, clock, jobTimeoutMs, maxAttempts } = this.#parts;
+    const { handler, tools, window, clock, jobTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
-    if (!leases.isHeld(delivery, nowMs)) {
-      settler.lost(delivery);
-      this.#idle.push(slot);
-      return;
-    }
-    if (!delivery.isReprieved && isWornOut(delivery.attempt, maxAttempts)) {
-      this.#idle.push(slot);
-      settler.exhaust(delivery, nowMs, () => {
-        delivery.isReprieved = true;
-        this.#admit(delivery);
-      });
+    if (!this.#isWorthRunning(delivery, nowMs)) {
+      this.#slots.giveBack(slot);
       return;
     }
     const job = new DeliveredJob(delivery);
     const deadlineMs = nowMs + jobTimeoutMs;
     const context = new HandlerContext(job, tools, deadlineMs);
     slot.begin(delivery, context, nowMs, deadlineMs);
-    window.running += 1;
+    window.running += delivery.weight;
     let pending: Promise<unknown> | undefined;
     try {
       const result = handler(job, context);
@@ -172,6 +179,34 @@ export class JobRunner {
     }
     if (pending === undefined) this.#finish(slot);
     else slot.follow(pending);
+  }
+
+  /** What speaks against it has been carried out when this is false. */
+  #isWorthRunning(delivery: Delivery, nowMs: number): boolean {
+    const { leases, settler, admission, maxAttempts } = this.#parts;
+    if (!leases.isHeld(delivery, nowMs)) {
+      settler.lost(delivery);
+      return false;
+    }
+    const why = admission?.expiryOf(delivery);
+    if (why !== undefined) {
+      settler.expire(delivery, nowMs, why);
+      return false;
+    }
+    if (!delivery.isReprieved && isWornOut(delivery.attempt, maxAttempts)) {
+      settler.exhaust(delivery, nowMs, () => {
+        delivery.isReprieved = true;
+        this.#admitReprieved(delivery);
+      });
+      return false;
+    }
+    return true;
+  }
+
+  /** It has been admitted before, and still holds its lane. */
+  #admitReprieved(delivery: Delivery): void {
+    if (this.#accepting) this.start(delivery);
+    else this.#parts.settler.handBack(delivery, this.#parts.clock.monotonicMs());
   }
 
   #returned(slot: Slot): void {
@@ -211,22 +246,35 @@ export class JobRunner {
   }
 
   #release(slot: Slot, nowMs: number): void {
-    this.#parts.window.running -= 1;
-    this.#parts.counters.busySlotMs += nowMs - slot.startedMs;
+    const { weight } = slot.delivery;
+    this.#parts.window.running -= weight;
+    this.#parts.counters.busySlotMs += (nowMs - slot.startedMs) * weight;
     slot.end();
-    this.#idle.push(slot);
+    this.#slots.giveBack(slot);
   }
 
+  /** Not in itself: a job that ends at once may free the next of its lane, and so on. */
   #startBuffered(): void {
     const { window, onRoom } = this.#parts;
-    while (this.#idle.length > 0) {
-      const delivery = this.#buffer.shift();
-      const slot = delivery === undefined ? undefined : this.#idle.pop();
-      if (delivery === undefined || slot === undefined) break;
+    if (this.#starting) return;
+    this.#starting = true;
+    for (let next = this.#buffer[0]; next !== undefined; next = this.#buffer[0]) {
+      const slot = this.#slots.take(next.weight);
+      if (slot === undefined) break;
+      this.#buffer.shift();
       window.buffered -= 1;
-      this.#run(slot, delivery);
+      this.#run(slot, next);
     }
+    this.#starting = false;
     onRoom();
+  }
+
+  #sweepAdmission(nowMs: number, connected: boolean): void {
+    const { admission, leases, settler } = this.#parts;
+    if (admission === undefined) return;
+    for (const delivery of admission) this.#extend(delivery, nowMs, connected);
+    for (const delivery of admission.takeOut((waiting) => !leases.isHeld(waiting, nowMs)))
+      settler.lost(delivery);
   }
 
   #extend(delivery: Delivery, nowMs: number, connected: boolean): void {
@@ -258,15 +306,16 @@ export class JobRunner {
   /** The job goes on, but no longer in our name. */
   #giveUp(slot: Slot, nowMs: number): void {
     const { window, counters } = this.#parts;
-    window.running -= 1;
-    window.stuck += 1;
-    counters.busySlotMs += nowMs - slot.startedMs;
+    const { weight } = slot.delivery;
+    window.running -= weight;
+    window.stuck += weight;
+    counters.busySlotMs += (nowMs - slot.startedMs) * weight;
     slot.phase = 'stuck';
   }
 
   #recover(slot: Slot): void {
-    this.#parts.window.stuck -= 1;
+    this.#parts.window.stuck -= slot.delivery.weight;
     slot.end();
-    this.#idle.push(slot);
+    this.#slots.giveBack(slot);
   }
 }

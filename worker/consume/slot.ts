@@ -1,7 +1,7 @@
 import type { HandlerContext } from '../handle/context.ts';
 import type { Delivery } from './job.ts';
 
-type SlotEvents = {
+export type SlotEvents = {
   readonly returned: (slot: Slot) => void;
   readonly threw: (slot: Slot, error: unknown) => void;
 };

@@ -1,25 +1,30 @@
 /**
- * How many messages this process may hold, as arithmetic. All counts are messages.
+ * How many messages this process may hold, as arithmetic. All counts are messages; those in slots count by their weight,
+ * which is 1 unless the worker weighs its jobs.
  *
  *   asked for, not arrived   arrived, not started   in a slot           result on its way to the server
  *        outstanding      →       buffered        →  running       →    settling
- *                                                    stuck (counted out of the slots until it settles)
+ *                       waiting for their key        stuck (counted out of the slots until it settles)
  *
  * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch, nor the
- * cap.
+ * cap. Those that wait for something of their own key are left out, so that jobs of other keys are pulled past them;
+ * once there are too many, nothing is asked for.
  * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
  * until there is room again.
  */
 export class Window {
-  readonly slots: number;
+  slots: number;
   prefetch: number;
   running = 0;
   stuck = 0;
   buffered = 0;
+  waiting = 0;
   settling = 0;
   outstanding = 0;
   /** Messages that this process may hold at most, whatever its slots; a few while a dependency is probed. */
   cap = Infinity;
+  /** With so many waiting, nothing is asked for. */
+  maxWaiting = Infinity;
 
   constructor(slots: number, prefetch: number) {
     this.slots = slots;
@@ -28,7 +33,7 @@ export class Window {
 
   /** Messages delivered to this process and not settled. */
   get held(): number {
-    return this.buffered + this.running + this.settling;
+    return this.buffered + this.waiting + this.running + this.settling;
   }
 
   /**
@@ -36,6 +41,7 @@ export class Window {
    * serves many jobs and a slot still never waits for a round trip.
    */
   get credits(): number {
+    if (this.waiting >= this.maxWaiting) return 0;
     const most = Math.min(this.slots - this.stuck + this.prefetch, this.cap);
     const wanted = most - this.running - this.settling;
     const onTheWay = this.buffered + this.outstanding;

@@ -58,7 +58,7 @@ export class Forgiven {
     const subject = recordsOf(delivery);
     if (subject === undefined) return;
     try {
-      this.#connection.publish(`${subject}.${delivery.attempt}.${excuse}`);
+      this.#connection.publish(`${subject}.${delivery.deliveries}.${excuse}`);
     } catch {
       // Closed, or closing.
     }
@@ -76,7 +76,7 @@ export class Forgiven {
     const request = { subjects_filter: `${subject}.*.*` };
     const info = infoSchema.parse(await requestApi(this.#connection, `STREAM.INFO.${this.#stream}`, request));
     const records = Object.keys(info.state.subjects).map((record) => record.split('.').slice(-2));
-    const earlier = records.filter(([number]) => Number(number) < delivery.attempt);
+    const earlier = records.filter(([number]) => Number(number) < delivery.deliveries);
     const lost = earlier.filter(([, excuse]) => excuse === 'lost-lease').length;
     return delivery.attempt - (earlier.length - lost) - Math.min(lost, this.#maxAttempts);
   }

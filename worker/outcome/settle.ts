@@ -36,6 +36,10 @@ export type SettlerParts = {
   readonly forgiven: Forgiven | undefined;
   /** Undefined: jobs that are given up are terminated and only logged. */
   readonly deadLetters: DeadLetters | undefined;
+  /** Keeps a job for its next attempt; false: the server is to deliver it again. Undefined: always that. */
+  readonly keep: ((delivery: Delivery, delayMs: number, nowMs: number) => boolean) | undefined;
+  /** All has been said about a delivery: it is settled, given back or lost. */
+  readonly onGone: ((delivery: Delivery) => void) | undefined;
   /** A job that was on its way to being settled has arrived there. */
   readonly onSettled: () => void;
 };
@@ -60,6 +64,7 @@ export class Settler {
     if (!confirmAcks) {
       acks.ack(delivery);
       this.#countSuccess(serviceMs);
+      this.#parts.onGone?.(delivery);
       return;
     }
     window.settling += 1;
@@ -70,6 +75,7 @@ export class Settler {
       } else {
         counters.unconfirmedAcks += 1;
       }
+      this.#parts.onGone?.(delivery);
       onSettled();
     });
   }
@@ -115,6 +121,12 @@ export class Settler {
     });
   }
 
+  /** A delivery that has not run, and is no longer worth it. */
+  expire(delivery: Delivery, nowMs: number, why: string): void {
+    this.#parts.counters.expired += 1;
+    this.bury(delivery, nowMs, 'Expired', new Error(why));
+  }
+
   /** Gives a job up: first the dead letter is safe, then the message is terminated. */
   bury(delivery: Delivery, nowMs: number, reason: DeadLetterReason, error: Error): void {
     if (!this.#holds(delivery, nowMs)) return;
@@ -146,6 +158,20 @@ export class Settler {
       });
   }
 
+  /** Returns a job that is not to run before the delay is over. */
+  defer(delivery: Delivery, nowMs: number, delayMs: number): void {
+    if (!this.#holds(delivery, nowMs)) return;
+    this.#parts.acks.retry(delivery, delayMs);
+    this.#parts.onGone?.(delivery);
+  }
+
+  /** The same without having run: no attempt, if that is told apart. */
+  reject(delivery: Delivery, nowMs: number, delayMs: number): void {
+    this.#parts.counters.rejected += 1;
+    this.#parts.forgiven?.forgive(delivery, 'hand-back');
+    this.defer(delivery, nowMs, delayMs);
+  }
+
   /** Returns a job that has not run, or not to its end, so that another replica gets it at once. */
   handBack(delivery: Delivery, nowMs: number): void {
     if (this.#holds(delivery, nowMs)) this.#handBack(delivery);
@@ -155,6 +181,7 @@ export class Settler {
   lost(delivery: Delivery): void {
     this.#parts.counters.leaseLost += 1;
     this.#parts.forgiven?.forgive(delivery, 'lost-lease');
+    this.#parts.onGone?.(delivery);
   }
 
   sweep(nowMs: number): void {
@@ -171,16 +198,15 @@ export class Settler {
   }
 
   #carryOut(verdict: Verdict, delivery: Delivery, nowMs: number): void {
-    const { acks, counters, budget, random } = this.#parts;
+    const { budget, random } = this.#parts;
     switch (verdict.kind) {
       case 'handBack':
         this.#handBack(delivery);
         return;
       case 'retry': {
         const delayMs = budget?.delayMs(nowMs, verdict.delayMs, random()) ?? verdict.delayMs;
-        acks.retry(delivery, delayMs);
-        counters.retried += 1;
         this.#logFailure(delivery, verdict.error, delayMs);
+        this.#retry(delivery, delayMs, nowMs);
         return;
       }
       case 'deadLetter':
@@ -219,19 +245,29 @@ export class Settler {
     this.#parts.forgiven?.forgive(delivery, 'hand-back');
     this.#parts.acks.handBack(delivery);
     this.#parts.counters.handedBack += 1;
+    this.#parts.onGone?.(delivery);
   }
 
   #terminate(delivery: Delivery, reason: string): void {
     this.#parts.acks.terminate(delivery, reason);
     this.#parts.counters.deadLettered += 1;
+    this.#parts.onGone?.(delivery);
   }
 
   #keepForLater(delivery: Delivery, failure: unknown, message: string): void {
-    const { clock, policy, random, counters, acks, log } = this.#parts;
+    const { clock, policy, random, log } = this.#parts;
     log.error({ ...describeJob(delivery), error: describeError(failure) }, message);
-    if (!this.#holds(delivery, clock.monotonicMs())) return;
-    acks.retry(delivery, backoffMs(policy.backoff, delivery.attempt, random()));
+    const nowMs = clock.monotonicMs();
+    if (!this.#holds(delivery, nowMs)) return;
+    this.#retry(delivery, backoffMs(policy.backoff, delivery.attempt, random()), nowMs);
+  }
+
+  #retry(delivery: Delivery, delayMs: number, nowMs: number): void {
+    const { acks, counters, keep, onGone } = this.#parts;
     counters.retried += 1;
+    if (keep?.(delivery, delayMs, nowMs) === true) return;
+    acks.retry(delivery, delayMs);
+    onGone?.(delivery);
   }
 
   #logFailure(delivery: Delivery, error: Error, delayMs: number): void {

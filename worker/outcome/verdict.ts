@@ -54,7 +54,7 @@ export type Verdict =
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly error: Error }
   | { readonly kind: 'handBack' };
 
-export type DeadLetterReason = 'Discarded' | 'MalformedPayload' | 'AttemptsExhausted';
+export type DeadLetterReason = 'Discarded' | 'MalformedPayload' | 'AttemptsExhausted' | 'Expired';
 
 export type RetryPolicy = {
   /** Attempts that a job gets in all. */

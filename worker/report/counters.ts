@@ -22,6 +22,17 @@ export class Counters {
   timedOut = 0;
   handedBack = 0;
   leaseLost = 0;
+  /** Of the retried: those that this worker kept, since their order matters. */
+  retriedInPlace = 0;
+  /** Jobs that had to wait for another one of their key. */
+  laneWaits = 0;
+  /** Jobs that had to wait for the rate of their key or of the worker, and for how long in all, milliseconds. */
+  rateWaits = 0;
+  rateWaitMs = 0;
+  /** Jobs sent back for a while because of the limit of their key. */
+  rejected = 0;
+  /** Jobs given up unrun because they were too old, or past their deadline. */
+  expired = 0;
   /** Jobs that had had too many deliveries, but not too many attempts. */
   reprieved = 0;
   /** Time in slots of jobs that have ended, milliseconds. */
@@ -55,6 +66,11 @@ export class Counters {
   /** Statuses of the server that voided all pulls. */
   voidedPulls = 0;
   reconnects = 0;
+
+  limited(waitMs: number): void {
+    this.rateWaits += 1;
+    this.rateWaitMs += waitMs;
+  }
 
   served(durationMs: number): void {
     this.serviceCount += 1;

@@ -20,6 +20,8 @@ export type Vitals = {
   /** Undefined without a breaker. */
   readonly breaker: BreakerState | undefined;
   readonly window: Window;
+  /** Keys that have work; 0 without lanes. */
+  readonly lanes: number;
   readonly counters: Counters;
   /** Time in slots of the jobs that run now, milliseconds. */
   readonly runningMs: number;
@@ -39,7 +41,7 @@ export function buildHeartbeat(identity: Identity, sequence: number, vitals: Vit
     ...(breaker !== undefined && { breaker }),
     slots: window.slots - window.stuck,
     busy: window.running,
-    buffered: window.buffered,
+    buffered: window.buffered + window.waiting,
     stuck: window.stuck,
     oldestRunningMs: Math.round(vitals.oldestRunningMs),
     totals: {

@@ -34,6 +34,28 @@ const counters: readonly Reading[] = [
     ({ counters: c }) => c.retriesDelayed,
   ],
   [
+    'retries_in_place_total',
+    'Retries for which the worker kept the job, to keep the order of its key.',
+    ({ counters: c }) => c.retriedInPlace,
+  ],
+  ['lane_waits_total', 'Jobs that waited for another one of their key.', ({ counters: c }) => c.laneWaits],
+  ['rate_waits_total', 'Jobs that waited for a rate limit.', ({ counters: c }) => c.rateWaits],
+  [
+    'rate_wait_seconds_total',
+    'Time that jobs were made to wait by rate limits.',
+    ({ counters: c }) => c.rateWaitMs / 1_000,
+  ],
+  [
+    'jobs_rejected_total',
+    'Jobs sent back for a while by the limit of their key.',
+    ({ counters: c }) => c.rejected,
+  ],
+  [
+    'jobs_expired_total',
+    'Jobs given up unrun, too old or past their deadline.',
+    ({ counters: c }) => c.expired,
+  ],
+  [
     'jobs_reprieved_total',
     'Jobs kept although their deliveries were used up, as some of those were no attempts.',
     ({ counters: c }) => c.reprieved,
@@ -93,9 +115,11 @@ const counters: readonly Reading[] = [
 ];
 
 const gauges: readonly Reading[] = [
-  ['slots', 'Jobs that this worker can run at once.', ({ window }) => window.slots - window.stuck],
-  ['jobs_running', 'Jobs that run now.', ({ window }) => window.running],
+  ['slots', 'Jobs that this worker can run at once, by weight.', ({ window }) => window.slots - window.stuck],
+  ['jobs_running', 'Jobs that run now, by weight.', ({ window }) => window.running],
   ['jobs_buffered', 'Jobs delivered and not started.', ({ window }) => window.buffered],
+  ['jobs_waiting', 'Jobs that wait for their key, its limit, or a retry.', ({ window }) => window.waiting],
+  ['lanes', 'Keys that have work.', ({ lanes }) => lanes],
   ['jobs_settling', 'Results on their way to the server.', ({ window }) => window.settling],
   [
     'breaker_state',

@@ -17,6 +17,7 @@ function vitals() {
     state: 'running' as const,
     breaker: 'half-open' as const,
     window,
+    lanes: 0,
     counters,
     runningMs: 50.4,
     oldestRunningMs: 40.2,
