@@ -3,7 +3,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { format } from 'prettier';
+import { format, resolveConfig } from 'prettier';
 import { z } from 'zod';
 import { localProcessSchema } from '#crds/local-process.ts';
 import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
@@ -99,7 +99,7 @@ for (const [name, content] of Object.entries(written)) {
 const isCheck = process.argv.includes('--check');
 for (const [name, page] of Object.entries(pages)) {
   const file = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const formatted = await format(page, { parser: 'markdown', printWidth: 110 });
+  const formatted = await format(page, { ...(await resolveConfig(file)), parser: 'markdown' });
   if (!isCheck) writeFileSync(file, formatted);
   else if (readFileSync(file, 'utf8') !== formatted) {
     console.error(`docs/${name} is out of date: run \`npm run docs\``);
