@@ -5,7 +5,7 @@ import type { KeySource } from './key.ts';
 import type { RatePolicy } from './rate.ts';
 
 /** What becomes of jobs that cannot start now. */
-export type Overload =
+type Overload =
   /** They wait. */
   | { readonly kind: 'wait' }
   /** One that the rate of its key holds up goes back, to be delivered again after the delay. */

@@ -3,7 +3,7 @@ import { DeliveredJob } from './job.ts';
 import type { Delivery } from './job.ts';
 
 /** Header of a job that says until when it is of use: ISO 8601, or milliseconds since 1970. */
-export const deadlineHeader = 'Penstock-Deadline';
+const deadlineHeader = 'Penstock-Deadline';
 const deadlineKey = deadlineHeader.toLowerCase();
 
 /**
