@@ -231,6 +231,15 @@ export const workerEnvironmentSchema = z.object({
     .describe(
       `Time that a graceful stop may take; keep it below terminationGracePeriodSeconds. ${defaultSeconds(workerDefaults.graceMs)}`,
     ),
+  PENSTOCK_MAX_MEMORY_MIB: wholeNumber(64, 1_048_576)
+    .optional()
+    .describe(
+      'Resident memory beyond which the worker drains and exits 3, to be started anew. Default none: it is not looked at.',
+    ),
+  PENSTOCK_HEAP_SNAPSHOT_FOLDER: z
+    .string()
+    .optional()
+    .describe('Folder for heap snapshots, one at each SIGUSR2, three at most. Default none: not handled.'),
   PENSTOCK_HTTP_PORT: z
     .union([z.literal('off'), wholeNumber(0, 65_535)], {
       error: 'must be off, or a port from 0 (takes a free one) to 65535',
@@ -341,6 +350,8 @@ export function readConfig(
       },
     }),
     ...given('graceMs', env.PENSTOCK_GRACE_SECONDS),
+    ...given('maxMemoryMiB', env.PENSTOCK_MAX_MEMORY_MIB),
+    ...given('heapSnapshotFolder', env.PENSTOCK_HEAP_SNAPSHOT_FOLDER),
     ...(env.PENSTOCK_HTTP_PORT !== 'off' && {
       http: { host: env.PENSTOCK_HTTP_HOST, port: env.PENSTOCK_HTTP_PORT },
     }),

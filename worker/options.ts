@@ -110,6 +110,13 @@ export type WorkerOptions = AdmissionOptions & {
   readonly createConsumer?: { readonly ackWaitMs?: number; readonly maxAckPending?: number };
   /** Time that a graceful stop may take. Default 25,000. */
   readonly graceMs?: number;
+  /**
+   * Resident memory, MiB, beyond which the worker drains and ends, for its host to start it anew: choose it below the
+   * container's limit. Default: none.
+   */
+  readonly maxMemoryMiB?: number;
+  /** Folder for heap snapshots, one at each SIGUSR2, three at most. Default: none, and the signal is not handled. */
+  readonly heapSnapshotFolder?: string;
   /** Serves /metrics, /healthz and /readyz. Default: not. */
   readonly http?: { readonly host: string; readonly port: number };
   /** Name under which the host knows this process. Default: host name and process id. */
@@ -139,6 +146,8 @@ export type Settings = {
   readonly singleFlight: FleetFlightSettings | undefined;
   readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
   readonly graceMs: number;
+  readonly maxMemoryMiB: number | undefined;
+  readonly heapSnapshotFolder: string | undefined;
   readonly http: { readonly host: string; readonly port: number } | undefined;
   readonly replica: string;
   readonly logger: Logger;
@@ -189,6 +198,9 @@ export function compileOptions(options: WorkerOptions): Settings {
       maxAckPending: createConsumer.maxAckPending ?? workerDefaults.maxAckPending,
     },
     graceMs: requireMs('graceMs', options.graceMs ?? workerDefaults.graceMs),
+    maxMemoryMiB:
+      options.maxMemoryMiB === undefined ? undefined : requireCount('maxMemoryMiB', options.maxMemoryMiB, 64),
+    heapSnapshotFolder: options.heapSnapshotFolder,
     http: options.http,
     replica: requireReplica(options.replica ?? `${hostname()}-${process.pid}`),
     logger: options.logger ?? createLogger('worker', 'info'),

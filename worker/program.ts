@@ -7,6 +7,9 @@ import { loadHandler } from './handle/module.ts';
 import { runWorker } from './run.ts';
 import type { RunningWorker } from './run.ts';
 
+/** Not 0 and not 1, so that it shows in the last state of a container. */
+const exitCodeOfMemory = 3;
+
 /**
  * The worker program: `penstock worker HANDLER`. Runs until a signal ends it: the first SIGTERM or SIGINT gracefully,
  * a second one at once.
@@ -14,7 +17,7 @@ import type { RunningWorker } from './run.ts';
  * @param handlerPath module whose default export is the handler.
  * @param environment settings; the process's own by default.
  * @returns the exit code: 0 when everything was settled or handed back; 1, after one line on stderr, when the worker
- *   could not work or NATS did not confirm its goodbye.
+ *   could not work or NATS did not confirm its goodbye; 3 when it drained because its memory passed the ceiling.
  */
 export async function runWorkerProgram(handlerPath: string, environment?: Environment): Promise<number> {
   using shutdown = listenForShutdown();
@@ -28,6 +31,7 @@ export async function runWorkerProgram(handlerPath: string, environment?: Enviro
     using stray = watchStrayErrors(worker, logger);
     const summary = await worker.done;
     logger.info(summary, 'worker stopped');
+    if (summary.cause === 'memory') return exitCodeOfMemory;
     return summary.clean && !stray.isBroken ? 0 : 1;
   } catch (error) {
     const code = error instanceof PenstockError ? error.code : 'UnexpectedError';

@@ -16,6 +16,8 @@ import { ensureStream } from './jetstream/ensureStream.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
 import { probeRoutes } from './lifecycle/health.ts';
+import { writeSnapshotsOnSignal } from './lifecycle/heapSnapshots.ts';
+import { MemoryCeiling } from './lifecycle/memory.ts';
 import { within } from './lifecycle/within.ts';
 import { Lifecycle } from './lifecycle/state.ts';
 import { compileOptions } from './options.ts';
@@ -37,6 +39,8 @@ export type StopSummary = {
   readonly handedBack: number;
   /** Whether the server confirmed that it has read everything; if not, unfinished jobs come back after ack_wait. */
   readonly clean: boolean;
+  /** Why it stopped: somebody asked for it, or its memory passed the ceiling. */
+  readonly cause: 'asked' | 'memory';
 };
 
 export type WorkerStats = {
@@ -94,6 +98,7 @@ class Worker implements RunningWorker {
   readonly #stopNow = new AbortController();
   readonly #clock = systemClock;
   readonly #random = (): number => Math.random();
+  readonly #ceiling: MemoryCeiling | undefined;
   #http: HttpServer | undefined;
   #engine: Engine | undefined;
   #heartbeats: HeartbeatPublisher | undefined;
@@ -113,6 +118,8 @@ class Worker implements RunningWorker {
       consumer,
       startedAtMs,
     };
+    const { maxMemoryMiB } = settings;
+    this.#ceiling = maxMemoryMiB === undefined ? undefined : new MemoryCeiling(maxMemoryMiB, this.#log);
     this.#window = new Window(slots, prefetch === 'auto' ? 0 : prefetch);
     this.ready = this.#ready.promise;
     this.done = this.#done.promise;
@@ -173,7 +180,8 @@ class Worker implements RunningWorker {
   }
 
   async #live(): Promise<StopSummary> {
-    const { nats, replica } = this.#settings;
+    const { nats, replica, heapSnapshotFolder: folder } = this.#settings;
+    using _ = folder === undefined ? undefined : writeSnapshotsOnSignal(folder, this.#log);
     try {
       const connection = await connectPatiently(nats, replica, this.#random, this.#stop.signal, this.#log);
       return connection === undefined ? this.#summary(true) : await this.#serve(connection);
@@ -186,7 +194,10 @@ class Worker implements RunningWorker {
   async #serve(connection: NatsConnection): Promise<StopSummary> {
     this.#heartbeats = new HeartbeatPublisher(connection, this.#identity);
     this.#beat();
-    const beats = setInterval(() => this.#beat(), heartbeatIntervalMs);
+    const beats = setInterval(() => {
+      this.#beat();
+      if (this.#ceiling?.look(process.memoryUsage.rss()) === true) this.stop();
+    }, heartbeatIntervalMs);
     try {
       const consumer = await awaitConsumer(connection, this.#settings, {
         mustFit: true,
@@ -300,6 +311,7 @@ class Worker implements RunningWorker {
   }
 
   #summary(clean: boolean): StopSummary {
-    return { succeeded: this.#counters.succeeded, handedBack: this.#counters.handedBack, clean };
+    const { succeeded, handedBack } = this.#counters;
+    return { succeeded, handedBack, clean, cause: this.#ceiling?.isPassed === true ? 'memory' : 'asked' };
   }
 }

@@ -3,6 +3,7 @@ import type { BreakerState } from '#common/heartbeat.ts';
 import type { Reply } from '#common/http.ts';
 import { serviceBucketsSeconds } from './counters.ts';
 import type { Counters } from './counters.ts';
+import { processRegistry } from './processMetrics.ts';
 import type { Vitals } from './heartbeat.ts';
 
 type Labels = { readonly stream: string; readonly consumer: string };
@@ -150,7 +151,12 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   for (const [name, help, read] of gauges) {
     new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
   }
-  const body = `${await registry.metrics()}\n${renderServiceSeconds(labels, vitals.counters)}`;
+  const parts = [
+    await registry.metrics(),
+    renderServiceSeconds(labels, vitals.counters),
+    await processRegistry.metrics(),
+  ];
+  const body = parts.join('\n');
   return { status: 200, contentType: registry.contentType, body };
 }
 
