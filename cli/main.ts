@@ -32,7 +32,7 @@ program
   .option('--period-seconds <seconds>', 'time between two looks at a pool', positive, 1)
   .option(
     '--http-port <port>',
-    'serve /metrics, /healthz and /readyz on 127.0.0.1 (0 takes a free port)',
+    'serve /metrics, /pools, /healthz and /readyz on 127.0.0.1 (0 takes a free port)',
     port,
   )
   .option('--record <file>', 'record what is seen and decided, for explain and simulate')
@@ -121,6 +121,36 @@ Example:
   );
 
 program
+  .command('explain')
+  .description(
+    'Say why a pool has the replicas it has: figures, rules, cause, what would help, what comes next.',
+  )
+  .argument('<what>', 'a pool (NAME or NAMESPACE/NAME) of a running operator, or the path of a record')
+  .option('--url <url>', 'where the operator serves HTTP', httpUrl, 'http://127.0.0.1:8080')
+  .option('--pool <name>', 'which pool of the record, when it has several')
+  .option('--time <time>', 'the last pass of the record until then, e.g. 2026-01-02T03:04:05Z', isoTime)
+  .option('--json', 'print one JSON object instead of a page', false)
+  .addHelpText(
+    'after',
+    `
+A running operator is asked for its last pass; nothing is measured for it. On one machine that is
+penstock local --http-port 8080; on Kubernetes
+  kubectl -n penstock port-forward deploy/penstock 8080
+A record is written by penstock local --record FILE or PENSTOCK_RECORD_FILE.
+
+Exit codes: 0 explained; 1 no answer, or no such pool; 2 wrong arguments or record.
+
+Examples:
+  penstock explain thumbnails
+  penstock explain media/thumbnails --url http://127.0.0.1:8080 --json
+  penstock explain passes.jsonl --pool thumbnails --time 2026-01-02T03:04:05Z`,
+  )
+  .action(async (what: string, options: { url: string; pool?: string; time?: string; json: boolean }) => {
+    const { explain } = await import('./explain.ts');
+    await explain({ what, ...options, pool: options.pool, time: options.time });
+  });
+
+program
   .command('worker')
   .description('Run a worker with the default export of a module as its handler.')
   .argument('<module>', 'path of a .ts, .js or .mjs file that exports a function by default')
@@ -193,6 +223,20 @@ function positive(text: string): number {
     throw new InvalidArgumentError(`"${text}" is not a number of seconds between 0.1 and 3600.`);
   }
   return value;
+}
+
+function httpUrl(text: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
+    throw new InvalidArgumentError(`"${text}" is not a URL such as http://127.0.0.1:8080.`);
+  }
+  return text;
+}
+
+function isoTime(text: string): string {
+  if (Number.isNaN(Date.parse(text))) {
+    throw new InvalidArgumentError(`"${text}" is not a time such as 2026-01-02T03:04:05Z.`);
+  }
+  return text;
 }
 
 function megabytes(text: string): number {

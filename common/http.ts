@@ -5,8 +5,8 @@ import { PenstockError, toError } from './errors.ts';
 const { createServer } = process.getBuiltinModule('node:http');
 
 export type Reply = { readonly status: number; readonly contentType: string; readonly body: string };
-/** GET handlers by exact path. */
-export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
+/** GET handlers by exact path, or by all paths below one (`/pools/*`): these get the rest of the path. */
+export type Routes = Readonly<Record<string, (rest: string) => Reply | Promise<Reply>>>;
 export type HttpServer = AsyncDisposable & { readonly port: number };
 
 /**
@@ -18,16 +18,16 @@ export type HttpServer = AsyncDisposable & { readonly port: number };
 export async function serveHttp(host: string, port: number, routes: Routes): Promise<HttpServer> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    const route = request.method === 'GET' && Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const found = request.method === 'GET' ? find(routes, path) : undefined;
     const answer = ({ status, contentType, body }: Reply): void => {
       response.writeHead(status, { 'content-type': contentType }).end(body);
     };
-    if (route === undefined) {
+    if (found === undefined) {
       answer(text(404, `nothing at ${path}; try ${Object.keys(routes).join(', ')}\n`));
       return;
     }
     Promise.resolve()
-      .then(route)
+      .then(() => found.route(found.rest))
       .then(answer, (error: unknown) => answer(text(500, `${toError(error).message}\n`)));
   });
   server.headersTimeout = 5_000;
@@ -56,6 +56,24 @@ export async function serveHttp(host: string, port: number, routes: Routes): Pro
     },
   };
 }
+
+function find(
+  routes: Routes,
+  path: string,
+): { readonly route: Routes[string]; readonly rest: string } | undefined {
+  const exact = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (exact !== undefined) return { route: exact, rest: '' };
+  const below = Object.entries(routes).find(
+    ([key]) => key.endsWith('/*') && path.startsWith(key.slice(0, -1)),
+  );
+  return below === undefined ? undefined : { route: below[1], rest: path.slice(below[0].length - 1) };
+}
+
+export const json = (status: number, body: unknown): Reply => ({
+  status,
+  contentType: 'application/json; charset=utf-8',
+  body: `${JSON.stringify(body)}\n`,
+});
 
 export const text = (status: number, body: string): Reply => ({
   status,

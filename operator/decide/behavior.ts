@@ -64,6 +64,19 @@ export function lowerLimit(
   return Math.min(current, limit);
 }
 
+/** When the next change leaves the period of a policy, which then allows more; undefined when none is within one. */
+export function nextLeaveMs(
+  rules: ScalingRules,
+  events: readonly ScaleEvent[],
+  nowMs: number,
+): number | undefined {
+  const defaults = [...defaultUpPolicies, ...defaultDownPolicies];
+  const leaves = (rules.policies ?? defaults).flatMap(({ periodSeconds }) =>
+    events.map(({ atMs }) => atMs + secondsToMs(periodSeconds)).filter((leaveMs) => leaveMs > nowMs),
+  );
+  return leaves.length === 0 ? undefined : Math.min(...leaves);
+}
+
 function replicasAtStart(
   { periodSeconds }: ScalingPolicy,
   current: number,

@@ -132,7 +132,7 @@ function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Pro
     unknown === undefined ? demandSentence(situation, evidence) : leastSentence(situation, unknown);
   const lastLimit = limitedBy.at(-1);
   const untilMs = limitedBy.reduce(
-    (soonest, limit) => Math.min(soonest, limit.untilMs ?? Infinity),
+    (soonest, { untilMs = Infinity }) => (untilMs > nowMs ? Math.min(soonest, untilMs) : soonest),
     Infinity,
   );
   const conclusion = {

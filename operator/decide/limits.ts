@@ -1,4 +1,4 @@
-import { lowerLimit, upperLimit } from './behavior.ts';
+import { lowerLimit, nextLeaveMs, upperLimit } from './behavior.ts';
 import { limit } from './proposal.ts';
 import type { Rule } from './proposal.ts';
 import { stabilize } from './stabilization.ts';
@@ -9,11 +9,16 @@ export const stabilization: Rule = (proposal, { current, memory, nowMs, windows 
   const wanted = { replicas: proposal.replicas, atMs: nowMs };
   const replicas = stabilize(memory.recommendations, current, wanted, windows);
   const isDown = proposal.replicas < replicas;
-  const seconds = (isDown ? windows.downMs : windows.upMs) / 1_000;
+  const windowMs = isDown ? windows.downMs : windows.upMs;
+  const { highs, lows } = memory.recommendations;
+  const last = isDown
+    ? highs.findLast((high) => high.replicas >= replicas)
+    : lows.findLast((low) => low.replicas <= replicas);
   return limit(proposal, {
     reason: 'Stabilized',
     replicas,
-    message: `within the last ${seconds.toFixed(0)} s ${isDown ? 'up to' : 'as few as'} ${replicas} seemed right`,
+    message: `within the last ${(windowMs / 1_000).toFixed(0)} s ${isDown ? 'up to' : 'as few as'} ${replicas} seemed right`,
+    ...(last !== undefined && { untilMs: last.atMs + windowMs }),
   });
 };
 
@@ -31,10 +36,13 @@ export const ratePolicies: Rule = (proposal, { current, memory, nowMs, spec }) =
     proposal.replicas > current
       ? Math.min(proposal.replicas, upperLimit(scaleUp, current, memory.scaleEvents, nowMs))
       : Math.max(proposal.replicas, lowerLimit(scaleDown, current, memory.scaleEvents, nowMs));
+  if (replicas === proposal.replicas) return proposal;
+  const untilMs = nextLeaveMs(rules, memory.scaleEvents, nowMs);
   return limit(proposal, {
     reason: 'RateLimited',
     replicas,
     message: `the scaling policies allow ${replicas} for now`,
+    ...(untilMs !== undefined && { untilMs }),
   });
 };
 

@@ -76,9 +76,12 @@ function sighting({ presence, backlogMessages }: SourceSignals, nowMs: number): 
   return presence.kind === 'seen' ? 'current' : 'recent';
 }
 
-function isSourceIdle(source: SourceSignals, { zero }: WorkerPoolSpec, nowMs: number): boolean {
+/** How long a pool must have had no work to be idle. */
+export const idleMs = ({ zero }: WorkerPoolSpec): number =>
+  Math.max(secondsToMs(zero.idleSeconds), shortestIdleMs);
+
+function isSourceIdle(source: SourceSignals, spec: WorkerPoolSpec, nowMs: number): boolean {
   const { backlogMessages, lastWorkMs } = source;
   if (backlogMessages.kind === 'unknown' || lastWorkMs.kind === 'unknown') return false;
-  const idleMs = Math.max(secondsToMs(zero.idleSeconds), shortestIdleMs);
-  return backlogMessages.value === 0 && nowMs - lastWorkMs.value >= idleMs;
+  return backlogMessages.value === 0 && nowMs - lastWorkMs.value >= idleMs(spec);
 }

@@ -1,6 +1,7 @@
 import { secondsToMs } from '#common/units.ts';
 import { limit } from './proposal.ts';
 import type { Rule } from './proposal.ts';
+import { idleMs } from './situation.ts';
 import type { Situation } from './situation.ts';
 
 /**
@@ -20,8 +21,17 @@ export const zero: Rule = (proposal, situation) => {
     reason: 'NotIdle',
     replicas: 1,
     message: `the last one stays until there has been no work for ${situation.spec.zero.idleSeconds} s`,
+    untilMs: idleFromMs(situation),
   });
 };
+
+/** If no work comes until then, the pool is idle. */
+function idleFromMs({ signals, spec, nowMs }: Situation): number {
+  const workMs = signals.sources.map(({ lastWorkMs }) =>
+    lastWorkMs.kind === 'known' ? lastWorkMs.value : nowMs,
+  );
+  return Math.max(...workMs) + idleMs(spec);
+}
 
 const stay: Rule = (proposal, situation) => {
   const { activationMessages } = situation.spec.zero;
@@ -30,8 +40,17 @@ const stay: Rule = (proposal, situation) => {
     reason: 'BelowActivation',
     replicas: 0,
     message: `${unresolved} unresolved messages are not more than activationMessages ${activationMessages}`,
+    ...wakeTime(situation),
   });
 };
+
+/** When what has waited longest wakes the pool. */
+function wakeTime({ signals, spec }: Situation): { readonly untilMs?: number } {
+  const { maxWaitSeconds } = spec.zero;
+  const since = signals.sources.flatMap(({ unresolvedSinceMs }) => unresolvedSinceMs ?? []);
+  if (maxWaitSeconds === undefined || since.length === 0) return {};
+  return { untilMs: Math.min(...since) + secondsToMs(maxWaitSeconds) };
+}
 
 function isAwake(situation: Situation): boolean {
   const { spec, signals, nowMs } = situation;

@@ -16,8 +16,10 @@ import { statusOf, statusOfRefusal } from '../platform/kubernetes/status.ts';
 import { StatusWriter } from '../platform/kubernetes/statusWriter.ts';
 import { Transport } from '../platform/kubernetes/transport.ts';
 import { Controller } from '../reconcile/controller.ts';
+import { LastPasses } from '../report/lastPasses.ts';
 import { OperatorMetrics } from '../report/metrics.ts';
 import type { PassReport } from '../report/passReport.ts';
+import { poolRoutes } from '../report/poolRoutes.ts';
 import { Recorder } from '../report/recorder.ts';
 
 /** Watches that have been silent for so long are broken: the server ends each of them within 90 s. */
@@ -60,6 +62,7 @@ export async function runKubernetesOperator(
     allowedHosts: config.natsHosts,
     mayWrite: () => elector.isLeading(),
   });
+  const passes = new LastPasses();
   await using recorder =
     config.record === undefined
       ? undefined
@@ -73,6 +76,7 @@ export async function runKubernetesOperator(
       onReport: (report, times, details) => {
         metrics.observe(report, times);
         recorder?.record(report.time, details);
+        passes.keep({ time: report.time, ...details });
         publish(report);
       },
       onPassError: (pool) => metrics.passFailed(pool),
@@ -95,6 +99,7 @@ export async function runKubernetesOperator(
 
   await using _http = await serveHttp(config.http.host, config.http.port, {
     '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
+    ...poolRoutes(passes, () => elector.isLeading()),
     '/healthz': () => health(collections),
     '/readyz': () =>
       watchAgeMs(collections) === undefined ? text(503, 'waiting for the first lists\n') : text(200, 'ok\n'),
@@ -118,6 +123,7 @@ export async function runKubernetesOperator(
         );
         metrics.keepOnly([...keys]);
         statuses.keepOnly(keys);
+        passes.keepOnly(keys);
         connections
           .closeUnused()
           .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));

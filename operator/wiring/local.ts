@@ -5,8 +5,10 @@ import type { NatsSettings } from '#common/nats.ts';
 import { Connections } from '../observe/connections.ts';
 import { LocalPlatform } from '../platform/local/local.ts';
 import { Controller } from '../reconcile/controller.ts';
+import { LastPasses } from '../report/lastPasses.ts';
 import { OperatorMetrics } from '../report/metrics.ts';
 import type { PassReport } from '../report/passReport.ts';
+import { poolRoutes } from '../report/poolRoutes.ts';
 import { Recorder } from '../report/recorder.ts';
 import type { RecorderOptions } from '../report/recorder.ts';
 
@@ -44,6 +46,7 @@ export async function startLocalOperator(
   const platform = new LocalPlatform(options, clock, log);
   const connections = new Connections(clock, log);
   const metrics = new OperatorMetrics();
+  const passes = new LastPasses();
   const recorder =
     options.record === undefined
       ? undefined
@@ -55,6 +58,7 @@ export async function startLocalOperator(
       onReport: (report, times, details) => {
         metrics.observe(report, times);
         recorder?.record(report.time, details);
+        passes.keep({ time: report.time, ...details });
         options.onReport(report);
       },
       onPassError: (pool) => metrics.passFailed(pool),
@@ -70,6 +74,7 @@ export async function startLocalOperator(
             contentType: metrics.contentType,
             body: await metrics.render(),
           }),
+          ...poolRoutes(passes, () => true),
           '/healthz': () => text(200, 'ok\n'),
           '/readyz': () => text(200, 'ok\n'),
         });
@@ -79,7 +84,9 @@ export async function startLocalOperator(
   const timer = setInterval(() => {
     platform.tick();
     controller.sync();
-    metrics.keepOnly(platform.pools().map(({ key }) => key));
+    const keys = platform.pools().map(({ key }) => key);
+    metrics.keepOnly(keys);
+    passes.keepOnly(new Set(keys));
     connections
       .closeUnused()
       .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));

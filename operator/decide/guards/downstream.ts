@@ -45,6 +45,7 @@ function check(situation: Situation): Verdict {
         message:
           `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ` +
           `for which ${counted(usefulReplicas)} would do: with fewer replicas jobs ran faster`,
+        untilMs: experiment.untilMs,
         remedies: [
           { change: 'downstreamPerSecond', to: neededPerSecond(situation) },
           { change: 'intakePerSecond', to: perSecond },

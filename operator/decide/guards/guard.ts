@@ -20,6 +20,8 @@ export type Verdict =
       readonly usefulReplicas: number;
       readonly message: string;
       readonly remedies: readonly Remedy[];
+      /** When it is tried anew by itself whether more would help, monotonic milliseconds. */
+      readonly untilMs?: number;
     };
 
 export const ok: Verdict = { kind: 'ok' };
@@ -48,6 +50,7 @@ export function enforce(guard: Guard): Rule {
     const verdict = guard.check(situation);
     if (verdict.kind === 'ok') return proposal;
     const replicas = Math.min(proposal.replicas, Math.max(current, verdict.usefulReplicas));
-    return limit(proposal, { reason: verdict.reason, replicas, message: verdict.message });
+    const { reason, message, untilMs } = verdict;
+    return limit(proposal, { reason, replicas, message, ...(untilMs !== undefined && { untilMs }) });
   };
 }
