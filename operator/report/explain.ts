@@ -64,7 +64,7 @@ export type Explanation = {
   readonly figures: readonly FigureGroup[];
 };
 
-export type FigureGroup = { readonly of: string; readonly figures: readonly Figure[] };
+type FigureGroup = { readonly of: string; readonly figures: readonly Figure[] };
 
 export type Figure = {
   readonly name: string;
