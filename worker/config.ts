@@ -245,7 +245,9 @@ export const workerEnvironmentSchema = z.object({
       error: 'must be off, or a port from 0 (takes a free one) to 65535',
     })
     .default(9_464)
-    .describe('Port of /metrics, /healthz and /readyz: 0 takes a free one, off serves none. Default 9464.'),
+    .describe(
+      'Port of /metrics, /healthz, /readyz and /debug/jobs: 0 takes a free one, off serves none. Default 9464.',
+    ),
   PENSTOCK_HTTP_HOST: z
     .string()
     .min(1)

@@ -117,7 +117,7 @@ export type WorkerOptions = AdmissionOptions & {
   readonly maxMemoryMiB?: number;
   /** Folder for heap snapshots, one at each SIGUSR2, three at most. Default: none, and the signal is not handled. */
   readonly heapSnapshotFolder?: string;
-  /** Serves /metrics, /healthz and /readyz. Default: not. */
+  /** Serves /metrics, /healthz, /readyz and /debug/jobs. Default: not. */
   readonly http?: { readonly host: string; readonly port: number };
   /** Name under which the host knows this process. Default: host name and process id. */
   readonly replica?: string;

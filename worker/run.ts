@@ -142,6 +142,10 @@ class Worker implements RunningWorker {
         breaker: this.#engine?.breakerState,
         window: this.#window,
       })),
+      '/debug/jobs': () => {
+        const page = this.#engine?.jobs(this.#clock.monotonicMs()) ?? { held: 0, jobs: [] };
+        return { status: 200, contentType: 'application/json', body: `${JSON.stringify(page, null, 2)}\n` };
+      },
       '/metrics': async () => {
         // Loaded at the first scrape: a third of the memory that an idle worker needs.
         const { renderMetrics } = await import('./report/metrics.ts');

@@ -17,10 +17,13 @@ import { DoneSet, skipDone } from '../outcome/duplicates.ts';
 import { Forgiven } from '../outcome/forgiven.ts';
 import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
+import { lookAtJobs } from '../report/jobSights.ts';
+import type { JobsPage } from '../report/jobSights.ts';
 import { Admission } from './admission.ts';
 import { awaitConsumer } from './consumer.ts';
 import type { Consumer } from './consumer.ts';
 import { Leases, sweepPeriodMs } from './lease.ts';
+import { LoopWatch } from './loopWatch.ts';
 import { PullLoop } from './pull.ts';
 import { JobRunner } from './runner.ts';
 import { StallWatch } from './stall.ts';
@@ -112,6 +115,7 @@ export class Engine {
       tools: this.#tools,
       window,
       leases: this.#leases,
+      loopWatch: new LoopWatch({ leases: this.#leases, counters, clock, log }),
       acks: this.#acks,
       settler: this.#settler,
       admission,
@@ -202,6 +206,10 @@ export class Engine {
 
   oldestRunningMs(nowMs: number): number {
     return this.#runner.oldestRunningMs(nowMs);
+  }
+
+  jobs(nowMs: number): JobsPage {
+    return lookAtJobs(this.#runner.slots, this.#runner.waiting(), nowMs);
   }
 
   disconnected(): void {

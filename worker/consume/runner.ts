@@ -12,6 +12,7 @@ import { DeliveriesReader } from './ackSubject.ts';
 import type { Admission } from './admission.ts';
 import { Delivery, DeliveredJob } from './job.ts';
 import type { Leases } from './lease.ts';
+import type { LoopWatch } from './loopWatch.ts';
 import type { Slot } from './slot.ts';
 import { Slots } from './slots.ts';
 import type { Window } from './window.ts';
@@ -24,6 +25,7 @@ export type RunnerParts = {
   readonly tools: JobTools;
   readonly window: Window;
   readonly leases: Leases;
+  readonly loopWatch: LoopWatch;
   readonly acks: Acks;
   readonly settler: Settler;
   /** Undefined: every job may start at once. */
@@ -57,6 +59,17 @@ export class JobRunner {
       returned: (slot) => this.#returned(slot),
       threw: (slot, error) => this.#threw(slot, error),
     });
+  }
+
+  /** All slots that there are, idle ones too. */
+  get slots(): Iterable<Slot> {
+    return this.#slots;
+  }
+
+  /** All that it holds and has not started. */
+  *waiting(): Generator<Delivery> {
+    yield* this.#buffer;
+    if (this.#parts.admission !== undefined) yield* this.#parts.admission;
   }
 
   accept(message: Msg, ackSubject: string): void {
@@ -93,6 +106,7 @@ export class JobRunner {
 
   /** Extends leases and enforces time limits. */
   sweep(nowMs: number, connected: boolean): void {
+    this.#parts.loopWatch.sweep(nowMs, this.#slots);
     for (const delivery of this.#buffer) this.#extend(delivery, nowMs, connected);
     this.#sweepAdmission(nowMs, connected);
     for (const slot of this.#slots) {
@@ -157,7 +171,7 @@ export class JobRunner {
   }
 
   #run(slot: Slot, delivery: Delivery): void {
-    const { handler, tools, window, clock, jobTimeoutMs } = this.#parts;
+    const { tools, window, clock, loopWatch, jobTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (!this.#isWorthRunning(delivery, nowMs)) {
       this.#slots.giveBack(slot);
@@ -168,9 +182,14 @@ export class JobRunner {
     const context = new HandlerContext(job, tools, deadlineMs);
     slot.begin(delivery, context, nowMs, deadlineMs);
     window.running += delivery.weight;
+    this.#call(slot, job, context);
+    loopWatch.called(delivery, nowMs);
+  }
+
+  #call(slot: Slot, job: DeliveredJob, context: HandlerContext): void {
     let pending: Promise<unknown> | undefined;
     try {
-      const result = handler(job, context);
+      const result = this.#parts.handler(job, context);
       // Only what may be a promise costs one; anything else has ended.
       if (typeof result === 'object' && result !== null) pending = Promise.resolve(result);
     } catch (error) {
@@ -249,6 +268,7 @@ export class JobRunner {
     const { weight } = slot.delivery;
     this.#parts.window.running -= weight;
     this.#parts.counters.busySlotMs += (nowMs - slot.startedMs) * weight;
+    this.#parts.loopWatch.left(slot.delivery, nowMs);
     slot.end();
     this.#slots.giveBack(slot);
   }

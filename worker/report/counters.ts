@@ -56,6 +56,8 @@ export class Counters {
   flightsShared = 0;
   /** Single flights that could not reach their bucket, and were single in this worker only. */
   flightsUnguarded = 0;
+  /** Times that the event loop stood still for longer than `ack_wait`. */
+  loopBlocks = 0;
   strayRejections = 0;
   unconfirmedAcks = 0;
   pulls = 0;

@@ -97,6 +97,11 @@ const counters: readonly Reading[] = [
     'Single flights that could not reach their bucket, and were single in this worker only.',
     ({ counters: c }) => c.flightsUnguarded,
   ],
+  [
+    'event_loop_blocks_total',
+    'Times that the event loop stood still for longer than ack_wait, so that leases were lost.',
+    ({ counters: c }) => c.loopBlocks,
+  ],
   ['stray_rejections_total', 'Promises that handlers left rejected.', ({ counters: c }) => c.strayRejections],
   ['pulls_total', 'Pull requests sent.', ({ counters: c }) => c.pulls],
   ['pulls_voided_total', 'Times that the server voided all pulls.', ({ counters: c }) => c.voidedPulls],

@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JobsPage } from '../../../worker/report/jobSights.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 import { Queue, spawnWorker, startWorker, until } from './harness.ts';
@@ -76,4 +77,55 @@ test('the metrics tell how busy the event loop is, its lag, and what is open', a
   const body = await scrape();
   expect(body).toMatch(/^nodejs_eventloop_lag_p99_seconds \S+$/m);
   expect(body).toMatch(/^nodejs_active_resources\{type="TCPSocketWrap"\} [1-9]/m);
+});
+
+test('/debug/jobs shows what the worker holds, without payload, the longest running first', async () => {
+  await using queue = await Queue.create(server.url);
+  for (let n = 0; n < 3; n += 1) await queue.js.publish(`${queue.stream}.job`, 'a secret');
+  const http = { host: '127.0.0.1', port: 0 };
+  await using worker = await startWorker(
+    queue.options({ slots: 2, prefetch: 1, jobTimeoutMs: 1_000, abortGraceMs: 1_000, http }),
+    (job) => (job.attempt === 1 ? new Promise(() => undefined) : undefined),
+  );
+  const look = async (): Promise<JobsPage> => {
+    const reply = await fetch(`http://127.0.0.1:${worker.metricsPort}/debug/jobs`);
+    const text = await reply.text();
+    expect(text).not.toContain('secret');
+    return JSON.parse(text) as JobsPage;
+  };
+  const phases = async (): Promise<string> =>
+    (await look()).jobs.map(({ sequence, phase }) => `${sequence} ${phase}`).join(', ');
+  await until(async () => (await phases()) === '1 running, 2 running, 3 waiting');
+  const { held, jobs } = await look();
+  expect(held).toBe(3);
+  expect(jobs[0]).toMatchObject({ subject: `${queue.stream}.job`, attempt: 1 });
+  expect(jobs[0]?.runningSeconds).toBeGreaterThanOrEqual(jobs[1]?.runningSeconds ?? Infinity);
+  expect(jobs.every(({ leaseSeconds }) => leaseSeconds > 0 && leaseSeconds <= 5)).toBe(true);
+  await until(async () => (await phases()) === '1 aborted, 2 aborted, 3 waiting');
+  expect((await look()).jobs[0]).toMatchObject({ abortReason: 'TimeoutError' });
+  await until(async () => (await phases()).startsWith('1 stuck, 2 stuck'));
+});
+
+describe('an event loop that stands still for longer than ack_wait is reported', () => {
+  const report = async (handler: string): Promise<Record<string, unknown>> => {
+    await using queue = await Queue.create(server.url, { consumer: { ack_wait: 400 * 1e6 } });
+    await queue.js.publish(`${queue.stream}.job`, '1000');
+    await using worker = spawnWorker(queue, handler);
+    const find = (): string | undefined => worker.lines.find((line) => line.includes('stood still'));
+    await until(() => find() !== undefined);
+    return JSON.parse(find() ?? '{}') as Record<string, unknown>;
+  };
+
+  test('with the job whose handler did not return', async () => {
+    const { ackWaitMs, stoodStillMs, job, jobMs } = await report('block.ts');
+    expect(ackWaitMs).toBe(400);
+    expect(stoodStillMs).toBeGreaterThan(900);
+    expect(job).toMatchObject({ sequence: 1, attempt: 1 });
+    expect(jobMs).toBeGreaterThan(900);
+  });
+
+  test('with the jobs that ran, when one of them blocked it later', async () => {
+    const { suspects } = await report('blockLater.ts');
+    expect(suspects).toMatchObject([{ sequence: 1, attempt: 1 }]);
+  });
 });
