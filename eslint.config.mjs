@@ -78,7 +78,10 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'error',
     },
   },
-  { files: ['test/tools/check.ts', 'test/bench/main.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  {
+    files: ['test/tools/check.ts', 'test/bench/main.ts', 'test/cluster/main.ts'],
+    rules: { 'no-restricted-syntax': 'off' },
+  },
   {
     files: ['**/*.mjs'],
     languageOptions: {

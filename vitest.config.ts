@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** Unit tests run wide; suites that start servers get two files at a time, as CI has two cores. */
 export default defineConfig({
   test: {
-    reporters:
-      process.env['CI'] === undefined ? ['default'] : ['default', ['json', { outputFile: 'out/test.json' }]],
+    reporters: process.env['CI'] === undefined ? ['default'] : ['default', 'json'],
+    outputFile: { json: 'out/test.json' },
     projects: [
       {
         extends: true,
@@ -18,6 +18,18 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
+        },
+      },
+      {
+        // One cluster for all of them, which some stories take apart: one file at a time.
+        extends: true,
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          globalSetup: 'test/cluster/setup.ts',
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
         },
       },
     ],

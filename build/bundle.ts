@@ -14,6 +14,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { requireForBundles } from './requireForBundles.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const folder = resolve(process.argv[2] ?? join(root, 'out'));
@@ -21,10 +22,6 @@ const { engines, version } = JSON.parse(readFileSync(join(root, 'package.json'),
   engines: { node: string };
   version: string;
 };
-
-/** Dependencies in CommonJS call `require` for Node's own modules, which an ES module does not have. */
-const banner =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 await bundle('operator', ['operator/main.ts']);
 await bundle('worker', ['worker/main.ts', 'worker/index.ts']);
@@ -51,7 +48,7 @@ async function bundle(name: string, entries: readonly string[]): Promise<void> {
     // parse at every start (docs/adr/0013).
     minifySyntax: true,
     legalComments: 'eof',
-    banner: { js: banner },
+    banner: { js: requireForBundles },
     metafile: true,
     logLevel: 'warning',
   });

@@ -24,7 +24,7 @@ export type JobsVerdict = {
 };
 
 type Run = {
-  readonly pid: number;
+  readonly worker: string;
   readonly startMs: number;
   readonly attempt: number;
   endMs: number | undefined;
@@ -59,13 +59,13 @@ export function checkJobs(
 
 function groupRuns(records: readonly JobRecord[]): Map<string, Run[]> {
   const runsById = new Map<string, Run[]>();
-  for (const { event, id, pid, attempt, atMs } of records) {
+  for (const { event, id, worker, attempt, atMs } of records) {
     const runs = runsById.get(id) ?? [];
     runsById.set(id, runs);
     if (event === 'start') {
-      runs.push({ pid, startMs: atMs, attempt, endMs: undefined });
+      runs.push({ worker, startMs: atMs, attempt, endMs: undefined });
     } else {
-      const open = runs.findLast((run) => run.pid === pid && run.endMs === undefined);
+      const open = runs.findLast((run) => run.worker === worker && run.endMs === undefined);
       if (open !== undefined) open.endMs = atMs;
     }
   }

@@ -6,14 +6,17 @@ import { z } from 'zod';
 const recordSchema = z.object({
   event: z.enum(['start', 'end']),
   id: z.string(),
-  /** Of the worker. */
-  pid: z.number(),
+  /** Unique among all processes of a demo. */
+  worker: z.string(),
   attempt: z.number(),
   /** Milliseconds since 1970. */
   atMs: z.number(),
 });
 
 export type JobRecord = z.infer<typeof recordSchema>;
+
+/** @throws ZodError for what no worker has written. */
+export const parseRecord = (line: string): JobRecord => recordSchema.parse(JSON.parse(line));
 
 export type JobLog = {
   /** What was read so far, in the order of each process. */
@@ -34,7 +37,7 @@ export function followJobLog(folder: string): JobLog {
         const lines = await readWholeLines(join(folder, name), offset);
         offsets.set(name, offset + Buffer.byteLength(lines));
         for (const line of lines.split('\n')) {
-          if (line !== '') records.push(recordSchema.parse(JSON.parse(line)));
+          if (line !== '') records.push(parseRecord(line));
         }
       }
     },

@@ -34,17 +34,19 @@ export async function lint(chart: Chart, values: Values): Promise<void> {
   await helm('lint', chart, values, ['--strict']);
 }
 
-/** Installs, upgrades or uninstalls on a cluster, as the user of the kubeconfig. */
+/** Installs, upgrades, tests or uninstalls on a cluster, as the user of the kubeconfig. */
 export async function release(
-  command: 'install' | 'upgrade' | 'uninstall',
+  command: 'install' | 'upgrade' | 'test' | 'uninstall',
   name: string,
   target: { readonly kubeconfig: string; readonly namespace: string },
   what?: { readonly chart: Chart; readonly values: Values },
 ): Promise<void> {
   const to = ['--kubeconfig', target.kubeconfig, '--namespace', target.namespace];
   if (what === undefined) await run([command, name, ...to]);
-  else await helm(command, what.chart, what.values, [name], to);
+  else await helm(command, what.chart, what.values, [name], [...to, ...createNamespace(command)]);
 }
+
+const createNamespace = (command: string): string[] => (command === 'install' ? ['--create-namespace'] : []);
 
 async function helm(
   command: string,

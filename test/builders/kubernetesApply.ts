@@ -1,9 +1,9 @@
-import type { ApiServer } from '../tools/apiServer.ts';
+import type { ApiClient } from '../tools/apiClient.ts';
 import type { Manifest } from './chart.ts';
 import { must } from './kubernetesRig.ts';
 import { until } from './until.ts';
 
-export async function createNamespaces(api: ApiServer, names: readonly string[]): Promise<void> {
+export async function createNamespaces(api: ApiClient, names: readonly string[]): Promise<void> {
   for (const name of names) {
     await must(api, 'POST', '/api/v1/namespaces', {
       apiVersion: 'v1',
@@ -19,7 +19,7 @@ export async function createNamespaces(api: ApiServer, names: readonly string[])
  *
  * @returns what was refused, one line each.
  */
-export async function applyManifests(api: ApiServer, manifests: readonly Manifest[]): Promise<string[]> {
+export async function applyManifests(api: ApiClient, manifests: readonly Manifest[]): Promise<string[]> {
   const refusals: string[] = [];
   for (const manifest of inOrder(manifests)) {
     const { kind, metadata } = manifest;
@@ -45,7 +45,7 @@ const isDefinition = ({ kind }: Manifest): boolean => kind === 'CustomResourceDe
 type Resources = { resources: { name: string; kind: string; namespaced: boolean }[] };
 
 /** A kind that was defined a moment ago may not be served yet. */
-async function collectionOf(api: ApiServer, { apiVersion, kind, metadata }: Manifest): Promise<string> {
+async function collectionOf(api: ApiClient, { apiVersion, kind, metadata }: Manifest): Promise<string> {
   const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const found = await until(`${apiVersion} ${kind} to be served`, async () => {
     const { resources } = (await must(api, 'GET', group)) as Resources;

@@ -7,15 +7,16 @@ import { createCollections } from '../../operator/platform/kubernetes/collection
 import type { Collections } from '../../operator/platform/kubernetes/collections.ts';
 import { KubernetesPlatform } from '../../operator/platform/kubernetes/kubernetes.ts';
 import { Transport } from '../../operator/platform/kubernetes/transport.ts';
-import { kubeconfig } from '../tools/apiServer.ts';
+import type { ApiClient } from '../tools/apiClient.ts';
 import type { ApiServer } from '../tools/apiServer.ts';
+import { kubeconfig } from '../tools/controlPlane.ts';
 import { until } from './until.ts';
 
 const tools = { clock: systemClock, log: createLogger('test', 'silent'), random: Math.random };
 
 export const merge = 'application/merge-patch+json';
 
-export async function installCrds(api: ApiServer): Promise<void> {
+export async function installCrds(api: ApiClient): Promise<void> {
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   for (const definition of definitions()) {
     await must(api, 'POST', path, definition);
@@ -30,7 +31,7 @@ export async function installCrds(api: ApiServer): Promise<void> {
 
 /** One request that must succeed; the answer's body. */
 export async function must(
-  api: ApiServer,
+  api: ApiClient,
   method: string,
   path: string,
   body?: unknown,
@@ -45,7 +46,7 @@ export async function must(
 let namespaces = 0;
 
 /** A namespace of its own for a test, as nothing here deletes namespaces. */
-export async function createNamespace(api: ApiServer): Promise<string> {
+export async function createNamespace(api: ApiClient): Promise<string> {
   namespaces += 1;
   const name = `test-${process.pid}-${namespaces}`;
   await must(api, 'POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
@@ -53,7 +54,7 @@ export async function createNamespace(api: ApiServer): Promise<string> {
 }
 
 export async function createDeployment(
-  api: ApiServer,
+  api: ApiClient,
   namespace: string,
   name: string,
   replicas = 0,
@@ -72,7 +73,7 @@ export async function createDeployment(
 }
 
 export async function createPool(
-  api: ApiServer,
+  api: ApiClient,
   namespace: string,
   name: string,
   spec: Record<string, unknown> = {},
@@ -91,7 +92,7 @@ export async function createPool(
 }
 
 export async function createConnection(
-  api: ApiServer,
+  api: ApiClient,
   namespace: string,
   url: string,
   spec: Record<string, unknown> = {},
@@ -109,7 +110,7 @@ type PodList = {
 };
 
 /** Does what scheduler and kubelet would do: every pod that was not yet is running and ready. */
-export async function makePodsReady(api: ApiServer, namespace: string): Promise<void> {
+export async function makePodsReady(api: ApiClient, namespace: string): Promise<void> {
   const { items } = (await must(api, 'GET', `/api/v1/namespaces/${namespace}/pods`)) as PodList;
   const waiting = items.filter(
     ({ status }) => !status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'),

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { release } from '../builders/chart.ts';
 import { createNamespaces } from '../builders/kubernetesApply.ts';
 import { must } from '../builders/kubernetesRig.ts';
-import { kubeconfig, startApiServer } from '../tools/apiServer.ts';
+import { startApiServer } from '../tools/apiServer.ts';
 import type { ApiServer } from '../tools/apiServer.ts';
+import { kubeconfig } from '../tools/controlPlane.ts';
 import { workerValues } from './values.ts';
 
 let api: ApiServer;

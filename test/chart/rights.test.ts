@@ -10,8 +10,9 @@ import { applyManifests, createNamespaces } from '../builders/kubernetesApply.ts
 import { createDeployment, createPool, makePodsReady, merge, must } from '../builders/kubernetesRig.ts';
 import { operator } from '../builders/program.ts';
 import { until } from '../builders/until.ts';
-import { kubeconfig, startApiServer } from '../tools/apiServer.ts';
+import { startApiServer } from '../tools/apiServer.ts';
 import type { ApiServer } from '../tools/apiServer.ts';
+import { kubeconfig } from '../tools/controlPlane.ts';
 import { startNatsServer } from '../tools/natsServer.ts';
 import type { NatsServer } from '../tools/natsServer.ts';
 

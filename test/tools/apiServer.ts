@@ -3,29 +3,28 @@
  * Deployments into pods; no scheduler and no kubelet. Users are bearer tokens; `admin` may do everything, others what
  * RBAC gives them. Everything is gone after disposal.
  */
-import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { apiClient } from './apiClient.ts';
+import type { ApiClient } from './apiClient.ts';
+import { apiServerArgs, etcdArgs, kubeconfig, readAuditLog, writeApiServerFiles } from './controlPlane.ts';
 import { at, freePorts, programPath, serverProcess } from './serverProcess.ts';
 import type { ServerProcess } from './serverProcess.ts';
 
-export type ApiAnswer = { readonly status: number; readonly body: unknown };
-
-export type ApiServer = AsyncDisposable & {
-  readonly url: string;
-  /** PEM of what clients must trust. */
-  readonly certificate: () => Promise<string>;
-  readonly tokens: { readonly admin: string; readonly operator: string };
-  /** One request as `admin`; a body is sent as JSON. */
-  ask(method: string, path: string, body?: unknown, contentType?: string): Promise<ApiAnswer>;
-  /** What the user `operator` was allowed to do so far, e.g. `watch apps/deployments`, without repetitions. */
-  calls(): Promise<ReadonlySet<string>>;
-  /** The API server process alone, to stop, freeze and start it. */
-  readonly process: ServerProcess;
-};
+/** Asks as `admin`. */
+export type ApiServer = ApiClient &
+  AsyncDisposable & {
+    readonly url: string;
+    /** PEM of what clients must trust. */
+    readonly certificate: () => Promise<string>;
+    readonly tokens: { readonly admin: string; readonly operator: string };
+    /** What the user `operator` was allowed to do so far, e.g. `watch apps/deployments`, without repetitions. */
+    calls(): Promise<ReadonlySet<string>>;
+    /** The API server process alone, to stop, freeze and start it. */
+    readonly process: ServerProcess;
+  };
 
 const tokens = { admin: 'admin-token', operator: 'operator-token' };
 
@@ -41,52 +40,38 @@ export async function startApiServer({
   const ports = await freePorts(4);
   const [etcdUrl, peerUrl] = [`http://127.0.0.1:${at(ports, 0)}`, `http://127.0.0.1:${at(ports, 1)}`];
   const port = at(ports, 2);
-  await writeFile(
-    join(folder, 'tokens.csv'),
-    `${tokens.admin},admin,1,"system:masters"\n${tokens.operator},operator,2\n`,
+  const url = `https://127.0.0.1:${port}`;
+  await writeApiServerFiles(
+    folder,
+    [
+      { name: 'admin', token: tokens.admin, groups: ['system:masters'] },
+      { name: 'operator', token: tokens.operator },
+    ],
+    [{ level: 'Metadata', users: ['operator'] }, { level: 'None' }],
   );
-  await writeServiceAccountKeys(folder);
-
-  await writeFile(join(folder, 'audit.json'), JSON.stringify(auditPolicy));
 
   const certificate = (): Promise<string> => readFile(join(folder, 'apiserver.crt'), 'utf8');
-  const ask: ApiServer['ask'] = async (method, path, body, contentType = 'application/json') =>
-    send(port, await certificate(), method, path, body, contentType);
+  const { ask } = apiClient({ url, certificate, token: tokens.admin });
 
   const etcd = serverProcess({
     name: 'etcd',
     program: programPath('PENSTOCK_ETCD'),
-    args: [
-      `--data-dir=${join(folder, 'etcd')}`,
-      `--listen-client-urls=${etcdUrl}`,
-      `--advertise-client-urls=${etcdUrl}`,
-      `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=default=${peerUrl}`,
-      '--unsafe-no-fsync',
-      '--log-level=error',
-    ],
+    args: etcdArgs(join(folder, 'etcd'), etcdUrl, peerUrl),
     isReady: async () => (await fetch(`${etcdUrl}/health`)).ok,
   });
   const apiServer = serverProcess({
     name: 'kube-apiserver',
     program: programPath('PENSTOCK_KUBE_APISERVER'),
     args: [
-      `--etcd-servers=${etcdUrl}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
-      `--secure-port=${port}`,
-      // Makes its own certificate there.
-      `--cert-dir=${folder}`,
+      ...apiServerArgs({
+        folder,
+        etcdUrl,
+        bindAddress: '127.0.0.1',
+        advertiseAddress: '127.0.0.1',
+        port,
+        authorization: 'RBAC',
+      }),
       '--endpoint-reconciler-type=none',
-      '--service-cluster-ip-range=10.96.0.0/24',
-      '--service-account-issuer=https://penstock.test',
-      `--service-account-key-file=${join(folder, 'service-account.pub')}`,
-      `--service-account-signing-key-file=${join(folder, 'service-account.key')}`,
-      `--token-auth-file=${join(folder, 'tokens.csv')}`,
-      `--audit-policy-file=${join(folder, 'audit.json')}`,
-      `--audit-log-path=${join(folder, 'audit.log')}`,
-      '--authorization-mode=RBAC',
       // Nothing here makes service accounts, so pods must not be refused for lack of one.
       '--disable-admission-plugins=ServiceAccount',
     ],
@@ -114,17 +99,14 @@ export async function startApiServer({
   try {
     await etcd.start();
     await apiServer.start();
-    await writeFile(
-      join(folder, 'kubeconfig'),
-      kubeconfig(`https://127.0.0.1:${port}`, await certificate(), tokens.admin),
-    );
+    await writeFile(join(folder, 'kubeconfig'), kubeconfig(url, await certificate(), tokens.admin));
     if (hasControllers) await controllers.start();
   } catch (error) {
     await dispose();
     throw error;
   }
   return {
-    url: `https://127.0.0.1:${port}`,
+    url,
     certificate,
     tokens,
     ask,
@@ -134,52 +116,14 @@ export async function startApiServer({
   };
 }
 
-const auditPolicy = {
-  apiVersion: 'audit.k8s.io/v1',
-  kind: 'Policy',
-  omitStages: ['RequestReceived'],
-  rules: [{ level: 'Metadata', users: ['operator'] }, { level: 'None' }],
-};
-
-type AuditEvent = {
-  readonly verb: string;
-  readonly objectRef?: { apiGroup?: string; resource?: string; subresource?: string };
-  readonly annotations?: Readonly<Record<string, string>>;
-};
-
 function readCalls(log: string): ReadonlySet<string> {
-  const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n');
-  const events = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as AuditEvent);
-  const calls = events.map(({ verb, objectRef, annotations }) => {
+  const calls = readAuditLog(log).map(({ verb, objectRef, annotations }) => {
     if (annotations?.['authorization.k8s.io/decision'] !== 'allow' || objectRef?.resource === undefined)
       return '';
     const { apiGroup = '', resource, subresource } = objectRef;
     return `${verb} ${apiGroup}/${resource}${subresource === undefined ? '' : `/${subresource}`}`;
   });
   return new Set(calls.filter((call) => call !== ''));
-}
-
-async function writeServiceAccountKeys(folder: string): Promise<void> {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2_048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  });
-  await writeFile(join(folder, 'service-account.pub'), publicKey);
-  await writeFile(join(folder, 'service-account.key'), privateKey);
-}
-
-/** What clients read: where the server is, whom to trust, who we are. */
-export function kubeconfig(server: string, certificate: string, token: string): string {
-  const ca = Buffer.from(certificate).toString('base64');
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server, 'certificate-authority-data': ca } }],
-    users: [{ name: 'test', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-    'current-context': 'test',
-  });
 }
 
 function isListening(port: number): Promise<boolean> {
@@ -189,30 +133,5 @@ function isListening(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.on('error', () => resolve(false));
-  });
-}
-
-function send(
-  port: number,
-  ca: string,
-  method: string,
-  path: string,
-  body: unknown,
-  contentType: string,
-): Promise<ApiAnswer> {
-  return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${tokens.admin}`, 'content-type': contentType };
-    const sent = request({ host: '127.0.0.1', port, ca, method, path, headers, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString();
-        const isJson = response.headers['content-type']?.includes('json') === true;
-        resolve({ status: response.statusCode ?? 0, body: isJson ? (JSON.parse(text) as unknown) : text });
-      });
-      response.on('error', reject);
-    });
-    sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }

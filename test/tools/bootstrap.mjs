@@ -1,5 +1,6 @@
 /**
- * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--helm] COMMAND [ARG…]`.
+ * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--node] [--helm] COMMAND
+ * [ARG…]`; `--kubernetes` is a control plane, `--node` what a cluster needs beyond it.
  *
  * Plain JavaScript on purpose: it is the one file that the machine's own Node (20 or later) runs. It installs
  * the packages when the lock file changed, among them the pinned Node 24; builds the pinned servers that are asked
@@ -20,16 +21,17 @@ const oldestNatsServer = [2, 12, 3];
 
 const given = process.argv.slice(2);
 const servers = new Set();
-while (['--nats', '--kubernetes', '--helm'].includes(given[0])) servers.add(given.shift());
+while (['--nats', '--kubernetes', '--node', '--helm'].includes(given[0])) servers.add(given.shift());
 const [command, ...args] = given;
 if (command === undefined)
-  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--helm] COMMAND [ARG…]');
+  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--node] [--helm] COMMAND [ARG…]');
 
 installPackages();
 const environment = { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') };
 requireNode(environment);
 if (servers.has('--nats')) environment.PENSTOCK_NATS_SERVER = natsServer();
-if (servers.has('--kubernetes')) Object.assign(environment, kubernetes());
+if (servers.has('--kubernetes')) Object.assign(environment, goTools(controlPlane()));
+if (servers.has('--node')) Object.assign(environment, goTools(node()));
 if (servers.has('--helm')) environment.PENSTOCK_HELM = helm();
 run(command, args, environment);
 
@@ -78,27 +80,57 @@ function natsServer() {
   });
 }
 
-/** The control plane that the Kubernetes suite runs on: named by the environment, or built from the pins. */
-function kubernetes() {
-  const etcd = {
-    folder: 'test/tools/etcd',
-    package: 'go.etcd.io/etcd/server/v3',
-    takes: 'one to two minutes',
+/** What the Kubernetes suite runs on. */
+function controlPlane() {
+  return {
+    etcd: {
+      folder: 'test/tools/etcd',
+      package: 'go.etcd.io/etcd/server/v3',
+      takes: 'one to two minutes',
+    },
+    'kube-apiserver': kubernetes('kube-apiserver', 'five to ten minutes'),
+    'kube-controller-manager': kubernetes('kube-controller-manager', 'two minutes'),
   };
-  const component = (name, takes) => ({
+}
+
+/** What makes a cluster of a control plane; quick to build after it, as most of the code is the same. */
+function node() {
+  return {
+    'kube-scheduler': kubernetes('kube-scheduler', 'half a minute'),
+    kubelet: kubernetes('kubelet', 'a minute'),
+    'kube-proxy': kubernetes('kube-proxy', 'half a minute'),
+    kubectl: kubernetes('kubectl', 'half a minute'),
+    coredns: {
+      folder: 'test/tools/coredns',
+      package: '.',
+      pinnedBy: ['go.mod', 'go.sum', 'main.go'],
+      flags: ['-trimpath', '-ldflags', '-s -w'],
+      takes: 'two minutes',
+    },
+    pause: {
+      folder: 'test/tools/pause',
+      package: '.',
+      pinnedBy: ['go.mod', 'main.go'],
+      flags: ['-trimpath', '-ldflags', '-s -w'],
+      takes: 'seconds',
+    },
+  };
+}
+
+function kubernetes(name, takes) {
+  return {
     folder: 'test/tools/kubernetes',
     package: `k8s.io/kubernetes/cmd/${name}`,
     // Without it clients would be told that this is v0.0.0-master.
     flags: ['-trimpath', '-ldflags', '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3'],
     takes,
-  });
-  const programs = {
-    etcd,
-    'kube-apiserver': component('kube-apiserver', 'five to ten minutes'),
-    'kube-controller-manager': component('kube-controller-manager', 'two minutes'),
   };
+}
+
+/** Each under the variable of its name: named by the environment, or built from its pin. */
+function goTools(tools) {
   return Object.fromEntries(
-    Object.entries(programs).map(([name, tool]) => {
+    Object.entries(tools).map(([name, tool]) => {
       const variable = variableOf(name);
       return [variable, process.env[variable] ?? goTool({ name, ...tool })];
     }),
@@ -119,10 +151,10 @@ function helm() {
 }
 
 /** Builds a Go program from its pin into an ignored folder, once per pin. */
-function goTool({ name, folder, package: path, flags = [], takes }) {
+function goTool({ name, folder, package: path, pinnedBy = ['go.mod', 'go.sum'], flags = [], takes }) {
   const built = join(root, '.tools', 'bin', name);
   const stamp = join(root, '.tools', `${name}.pin`);
-  const wanted = fingerprint(`${folder}/go.mod`, `${folder}/go.sum`);
+  const wanted = fingerprint(...pinnedBy.map((file) => `${folder}/${file}`));
   if (existsSync(built) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return built;
   if (versionOf('go', ['version']) === undefined) {
     fail(

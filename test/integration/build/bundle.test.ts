@@ -16,7 +16,8 @@ import {
 } from '../../builders/kubernetesRig.ts';
 import { fromRoot, run } from '../../builders/program.ts';
 import { until } from '../../builders/until.ts';
-import { kubeconfig, startApiServer } from '../../tools/apiServer.ts';
+import { startApiServer } from '../../tools/apiServer.ts';
+import { kubeconfig } from '../../tools/controlPlane.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 

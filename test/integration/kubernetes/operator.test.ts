@@ -19,8 +19,9 @@ import {
 import { operator } from '../../builders/program.ts';
 import type { Program } from '../../builders/program.ts';
 import { until } from '../../builders/until.ts';
-import { kubeconfig, startApiServer } from '../../tools/apiServer.ts';
+import { startApiServer } from '../../tools/apiServer.ts';
 import type { ApiServer } from '../../tools/apiServer.ts';
+import { kubeconfig } from '../../tools/controlPlane.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 

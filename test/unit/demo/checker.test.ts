@@ -3,17 +3,17 @@ import { checkJobs } from '../../../demo/checker.ts';
 import type { JobsVerdict } from '../../../demo/checker.ts';
 import type { JobRecord } from '../../../demo/jobLog.ts';
 
-const start = (id: string, atMs: number, pid = 1, attempt = 1): JobRecord => ({
+const start = (id: string, atMs: number, worker = 'a', attempt = 1): JobRecord => ({
   event: 'start',
   id,
-  pid,
+  worker,
   attempt,
   atMs,
 });
-const end = (id: string, atMs: number, pid = 1, attempt = 1): JobRecord => ({
+const end = (id: string, atMs: number, worker = 'a', attempt = 1): JobRecord => ({
   event: 'end',
   id,
-  pid,
+  worker,
   attempt,
   atMs,
 });
@@ -55,19 +55,19 @@ const cases: Readonly<Record<string, Case>> = {
     differs: { completed: 0, deadLettered: 1, busySlotSeconds: 0 },
   },
   'a second run after the first one broke off is a redelivery': {
-    records: [start('a', 2_000), start('a', 4_000, 2, 2), end('a', 7_000, 2, 2)],
+    records: [start('a', 2_000), start('a', 4_000, 'b', 2), end('a', 7_000, 'b', 2)],
     differs: { redelivered: 1, runTwice: 1 },
   },
   'a second run beside the first one overlaps, also when the records come in another order': {
-    records: [start('a', 3_000, 2, 2), end('a', 4_000, 2, 2), start('a', 2_000), end('a', 5_000)],
+    records: [start('a', 3_000, 'b', 2), end('a', 4_000, 'b', 2), start('a', 2_000), end('a', 5_000)],
     differs: { redelivered: 1, runTwice: 1, overlapping: 1, busySlotSeconds: 4 },
   },
   'a second run after the end of the first one does not overlap': {
-    records: [start('a', 2_000), end('a', 3_000), start('a', 3_000, 1, 2), end('a', 5_000, 1, 2)],
+    records: [start('a', 2_000), end('a', 3_000), start('a', 3_000, 'a', 2), end('a', 5_000, 'a', 2)],
     differs: { redelivered: 1, runTwice: 1 },
   },
   'an end without a start changes nothing': {
-    records: [end('a', 1_500, 9), start('a', 2_000), end('a', 5_000)],
+    records: [end('a', 1_500, 'c'), start('a', 2_000), end('a', 5_000)],
     differs: {},
   },
 };

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const line = (id: string): string =>
-  `${JSON.stringify({ event: 'start', id, pid: 1, attempt: 1, atMs: 5 })}\n`;
+  `${JSON.stringify({ event: 'start', id, worker: 'a', attempt: 1, atMs: 5 })}\n`;
 
 test('each record is read once, across files and calls', async () => {
   const log = followJobLog(folder);

@@ -1,0 +1,98 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { programPath } from './serverProcess.ts';
+
+/** Which cluster, and as whom: the kubeconfig, by default kubectl's own, and a context in it, by default its current. */
+export type ClusterAccess = { readonly kubeconfig?: string; readonly context?: string };
+
+/** The pinned kubectl: the one way to a cluster that understands every kind of login. */
+export class Kubectl {
+  readonly #access: readonly string[];
+
+  constructor({ kubeconfig, context }: ClusterAccess) {
+    this.#access = [
+      ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
+      ...(context === undefined ? [] : [`--context=${context}`]),
+    ];
+  }
+
+  /**
+   * @param input for its stdin.
+   * @returns what it wrote to stdout.
+   * @throws Error with what it wrote to stderr.
+   */
+  async run(args: readonly string[], input = ''): Promise<string> {
+    return await new Promise((resolve, reject) => {
+      const child = execFile(
+        programPath('PENSTOCK_KUBECTL'),
+        [...this.#access, ...args],
+        { maxBuffer: 64 * 1_048_576 },
+        (error, stdout, stderr) => {
+          if (error === null) resolve(stdout);
+          else reject(new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`, { cause: error }));
+        },
+      );
+      child.stdin?.end(input);
+    });
+  }
+
+  /** @returns the answer of `kubectl get ARGS`, of whose shape the caller is sure. */
+  async get<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.run(['get', ...args, '--output=json'])) as T;
+  }
+
+  async apply(...manifests: readonly unknown[]): Promise<void> {
+    const list = { apiVersion: 'v1', kind: 'List', items: manifests };
+    await this.run(['apply', '--filename=-'], JSON.stringify(list));
+  }
+
+  /** Follows what a command writes, line by line, until disposal. */
+  follow(args: readonly string[], onLine: (line: string) => void): AsyncDisposable {
+    const child = this.#start(args);
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', onLine);
+    return { [Symbol.asyncDispose]: () => end(child) };
+  }
+
+  /**
+   * Opens a port on this machine to a port of one pod of a Service or Deployment.
+   *
+   * @throws Error when there is none that runs.
+   */
+  async forward(namespace: string, target: string, port: number): Promise<Forward> {
+    const child = this.#start(['--namespace', namespace, 'port-forward', target, `:${port}`]);
+    let output = '';
+    const opened = await new Promise<number>((resolve, reject) => {
+      const read = (chunk: Buffer): void => {
+        output += chunk.toString();
+        const match = /127\.0\.0\.1:(\d+) ->/.exec(output);
+        if (match !== null) resolve(Number(match[1]));
+      };
+      child.stdout?.on('data', read);
+      child.stderr?.on('data', read);
+      child.once('exit', () => reject(new Error(`kubectl port-forward ${target}: ${output.trim()}`)));
+    });
+    return { port: opened, [Symbol.asyncDispose]: () => end(child) };
+  }
+
+  /** Ends with us. */
+  #start(args: readonly string[]): ChildProcess {
+    const child = spawn(programPath('PENSTOCK_KUBECTL'), [...this.#access, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // Out of reach of a Ctrl-C at the terminal: we end things in our own order.
+    });
+    const endWithUs = (): void => void child.kill('SIGKILL');
+    process.once('exit', endWithUs);
+    child.once('exit', () => process.off('exit', endWithUs));
+    return child;
+  }
+}
+
+export type Forward = AsyncDisposable & { readonly port: number };
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
