@@ -9,7 +9,8 @@ import { Api, path } from '../../../operator/platform/kubernetes/api.ts';
 import { Transport } from '../../../operator/platform/kubernetes/transport.ts';
 import { watchEvents } from '../../../operator/platform/kubernetes/watchStream.ts';
 import { until } from '../../builders/until.ts';
-import { kubeconfig, startApiServer } from '../../tools/apiServer.ts';
+import { startApiServer } from '../../tools/apiServer.ts';
+import { kubeconfig } from '../../tools/controlPlane.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 
 const poolsPerNamespace = 100;
