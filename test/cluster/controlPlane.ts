@@ -20,7 +20,7 @@ const users = {
 export type UserName = keyof typeof users;
 
 const folder = `${inside}/control-plane`;
-export const apiUrl = `https://${nodeAddress}:${apiPort}`;
+const apiUrl = `https://${nodeAddress}:${apiPort}`;
 /** As processes within see it. */
 export const kubeconfigOf = (user: UserName): string => `${folder}/${user}.kubeconfig`;
 

@@ -61,7 +61,7 @@ async function runWithin(place: Place, command: readonly string[]): Promise<stri
 
 type Node = { status?: { conditions?: { type: string; status: string }[] } };
 
-export async function isNodeReady(api: ApiClient): Promise<boolean> {
+async function isNodeReady(api: ApiClient): Promise<boolean> {
   const { status, body } = await api.ask('GET', `/api/v1/nodes/${nodeName}`);
   const { conditions = [] } = (body as Node).status ?? {};
   return status === 200 && conditions.some(({ type, status }) => type === 'Ready' && status === 'True');

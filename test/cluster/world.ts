@@ -15,7 +15,7 @@ import { natsUrl, reachNats } from './nats.ts';
 import { imageValues, kubectl, suitePlace } from './suite.ts';
 
 /** A size of the Deployment, from the time on that it was seen. */
-export type Size = { readonly wanted: number; readonly ready: number; readonly atMs: number };
+type Size = { readonly wanted: number; readonly ready: number; readonly atMs: number };
 
 /** A namespace with a queue and a release of the worker chart, as a user would have it. */
 export type World = AsyncDisposable & {
