@@ -33,7 +33,7 @@ export default {
     wall(
       'measure-is-pure',
       '^operator/measure',
-      '^(?!operator/measure|operator/observe/observation\\.ts|crds/worker-pool\\.ts|common/units\\.ts)',
+      '^(?!operator/measure|operator/observe/observation\\.ts|crds/worker-pool\\.ts|common/(units|heartbeat)\\.ts)',
       'measure imports only itself, and the shapes of an observation and a policy.',
     ),
     wall(

@@ -4,7 +4,7 @@ import { z } from 'zod';
  * What a worker tells about itself, once a second and at every change of state, as JSON on core NATS (not stored).
  * Both sides share this file; docs/heartbeats.md describes it for workers in other languages.
  *
- * Figures under `totals` and `service` only ever grow while `startedAtMs` stays the same, so a lost heartbeat loses
+ * Figures under `totals`, `service` and `waits` only ever grow while `startedAtMs` stays the same, so a lost heartbeat loses
  * nothing and two heartbeats give exact rates. The operator never trusts them alone: see operator/observe.
  */
 export const heartbeatVersion = 1;
@@ -21,6 +21,11 @@ export type WorkerState = (typeof workerStates)[number];
 
 const breakerStates = ['closed', 'open', 'half-open'] as const;
 export type BreakerState = (typeof breakerStates)[number];
+
+/** Upper bounds of the waits that a heartbeat counts, seconds; one more count is beyond them all. */
+export const waitBoundsSeconds: readonly number[] = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 86_400,
+];
 
 export const heartbeatSchema = z.object({
   version: z.literal(heartbeatVersion).describe('Version of this schema.'),
@@ -65,6 +70,13 @@ export const heartbeatSchema = z.object({
   service: z
     .object({ count, sumMs: milliseconds, sumSquaresMs2: milliseconds })
     .describe('Run time of the jobs that succeeded: number, sum, and sum of squares.'),
+  waits: z
+    .array(count)
+    .length(waitBoundsSeconds.length + 1)
+    .optional()
+    .describe(
+      'Jobs by the time from being stored to the start of their first attempt: up to 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 86400 s, and longer; not cumulative.',
+    ),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;

@@ -84,6 +84,20 @@ export const workerPoolSpecSchema = z
           .max(100)
           .default(80)
           .describe('Share of the measured capacity that steady arrivals may use.'),
+        wait: z
+          .strictObject({
+            percentile: z
+              .int32()
+              .min(50)
+              .max(99)
+              .default(95)
+              .describe('Percent of the jobs that must not wait longer.'),
+            seconds: z.int32().min(1).max(86_400).describe('From being stored to the first attempt.'),
+          })
+          .optional()
+          .describe(
+            'A bound on the wait, kept by a queueing model on top of the utilization: for small pools. The service level is measured by it.',
+          ),
       })
       .prefault({})
       .describe('What the size must achieve.'),

@@ -159,4 +159,8 @@ export type Evidence = {
   readonly capacityBasis: 'heartbeats' | 'throughput' | 'lowerBound' | 'prior' | null;
   readonly startMs: number | null;
   readonly readyReplicas: number | null;
+  /** Share of the jobs of the last hour that began in time, 0 to 1. */
+  readonly withinShare: number | null;
+  /** What is left of the share that may be late, 0 to 1. */
+  readonly budgetLeft: number | null;
 };

@@ -1,5 +1,6 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import { msToSeconds } from '#common/units.ts';
+import { slotsForWait } from './staffing.ts';
 import type { Known, SourceSignals } from '../measure/signals.ts';
 
 /** Replicas that one source needs, as fractions: they are added over the sources before rounding. */
@@ -40,7 +41,8 @@ const shortestDrainShare = 1 / 4;
  *
  * λ arrivals per second (upper bound in the first term, mean in B'), X completions per second, c jobs per second of
  * one replica, u utilization, T drain objective, d start time. The utilization applies to steady arrivals only: a
- * backlog may keep every replica busy. A rate that is not known adds nothing, and then a caller must not scale down.
+ * backlog may keep every replica busy. With a bound on the wait the first term is at least what a queueing model asks
+ * for. A rate that is not known adds nothing, and then a caller must not scale down.
  *
  * @param startMs time from a new replica to its first job.
  */
@@ -56,13 +58,41 @@ export function sourceDemand(source: SourceSignals, objective: Objective, startM
   );
   const queued = valueOr(source.queuedMessages, 0);
   const drainWithinSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
-  const planned = valueOr(source.plannedArrivalsPerSecond, 0) / jobsPerSecond;
+  const plannedPerSecond = valueOr(source.plannedArrivalsPerSecond, 0);
+  const planned = plannedPerSecond / jobsPerSecond;
+  const relaxation = utilizationPercent / relaxedPercent;
   return {
-    arrivals: planned / (utilizationPercent / 100),
-    relaxedArrivals: planned / (relaxedPercent / 100),
+    arrivals: Math.max(
+      planned / (utilizationPercent / 100),
+      replicasForWait(source, objective, plannedPerSecond),
+    ),
+    relaxedArrivals: Math.max(
+      planned / (relaxedPercent / 100),
+      replicasForWait(source, objective, plannedPerSecond * relaxation),
+    ),
     backlog: (queued + growthPerSecond * startSeconds) / (drainWithinSeconds * jobsPerSecond),
     occupied: (queued + valueOr(source.runningJobs, 0)) / slots,
   };
+}
+
+/** Where nothing else is known, run times are taken to be exponential. */
+const usualVariability = 1;
+
+/** Replicas, as a fraction, whose slots keep the bound on the wait; 0 without one. */
+function replicasForWait(
+  { capacity: { jobsPerSecond, slots }, serviceVariability }: SourceSignals,
+  { wait }: Objective,
+  arrivalsPerSecond: number,
+): number {
+  if (wait === undefined) return 0;
+  const needed = slotsForWait({
+    arrivalsPerSecond,
+    serviceSeconds: slots / jobsPerSecond,
+    variability: valueOr(serviceVariability, usualVariability),
+    waitSeconds: wait.seconds,
+    lateShare: 1 - wait.percentile / 100,
+  });
+  return needed / slots;
 }
 
 /** Adds the sources up and rounds. */

@@ -20,6 +20,8 @@ export function evidenceOf(signals: Signals): Evidence {
     capacityPerReplica: capacityOfMix(sources),
     capacityBasis: sources[0]?.capacity.basis ?? null,
     startMs: valueOf(signals.startMs),
+    withinShare: signals.serviceLevel.kind === 'known' ? signals.serviceLevel.value.withinShare : null,
+    budgetLeft: signals.serviceLevel.kind === 'known' ? signals.serviceLevel.value.budgetLeft : null,
     readyReplicas: workload.kind === 'seen' ? workload.ready : null,
   };
 }

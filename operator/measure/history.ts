@@ -6,6 +6,8 @@ import type { Throughput } from './capacity.ts';
 import { emptyFleet } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { Sample } from './rates.ts';
+import { emptyWaits } from './serviceLevel.ts';
+import type { Waits } from './serviceLevel.ts';
 import type { OldestUnresolved } from './signals.ts';
 
 /** What must be remembered between passes to turn facts into rates. Plain data of bounded size. */
@@ -30,6 +32,7 @@ export type SourceHistory = {
   /** Since when messages have been pending without any being delivered, with replicas ready all the time. */
   readonly stalledSinceMs: number | undefined;
   readonly oldest: OldestUnresolved | undefined;
+  readonly waits: Waits;
 };
 
 export const emptyHistory: History = {
@@ -51,4 +54,5 @@ export const emptySourceHistory: SourceHistory = {
   batches: emptyBatches,
   stalledSinceMs: undefined,
   oldest: undefined,
+  waits: emptyWaits,
 };

@@ -2,6 +2,7 @@ import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Observation, ReplicaFacts, Seen, WorkloadFacts } from '../observe/observation.ts';
 import { emptyHistory, emptySourceHistory } from './history.ts';
 import type { History } from './history.ts';
+import { serviceLevel } from './serviceLevel.ts';
 import type { Circumstances } from './source.ts';
 import { measureSource } from './source.ts';
 import { known, unknown } from './signals.ts';
@@ -9,6 +10,13 @@ import type { Known, Signals, WorkloadSignals } from './signals.ts';
 
 export { emptyHistory };
 export type { History };
+
+/** Without a bound on the wait, the objective for a backlog is taken for one. */
+const usualShare = 0.95;
+const objectiveShare = ({ wait }: WorkerPoolSpec['objective']): number =>
+  wait === undefined ? usualShare : wait.percentile / 100;
+const withinSeconds = ({ wait, drainSeconds }: WorkerPoolSpec['objective']): number =>
+  wait?.seconds ?? drainSeconds;
 
 /** A replica that took longer to start says nothing about the next one. */
 const longestStartMs = 600_000;
@@ -30,6 +38,7 @@ export function measure(
     elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
     ...replicasAtWork(history, workload, atMs),
     prior: spec.prior,
+    withinSeconds: withinSeconds(spec.objective),
   };
   const measured = observation.sources.map((source, index) =>
     measureSource(history.sources[index] ?? emptySourceHistory, source, circumstances),
@@ -51,6 +60,12 @@ export function measure(
       workload,
       startMs: startMs === undefined ? unknown('no replica has been seen starting') : known(startMs, atMs),
       utilization: utilization(next, sources, circumstances),
+      serviceLevel: serviceLevel(
+        next.sources.map(({ waits }) => waits),
+        objectiveShare(spec.objective),
+        withinSeconds(spec.objective),
+        atMs,
+      ),
     },
     history: next,
   };

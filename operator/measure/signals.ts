@@ -14,6 +14,21 @@ export type Signals = {
   readonly startMs: Known;
   /** Share of the open slots that ran a job lately, 0 to 1. */
   readonly utilization: Known;
+  /** How many of the jobs of the last hour began in time. */
+  readonly serviceLevel: Known<ServiceLevel>;
+};
+
+export type ServiceLevel = {
+  readonly withinSeconds: number;
+  /** Share of the jobs that should begin within that time, 0 to 1. */
+  readonly objectiveShare: number;
+  readonly jobs: number;
+  /** Share of them that did, 0 to 1. */
+  readonly withinShare: number;
+  /** Share of the jobs that may be late, as far as it is not used up, 0 to 1. */
+  readonly budgetLeft: number;
+  /** `estimate`: at least some waits were not reported by workers. */
+  readonly basis: 'heartbeats' | 'estimate';
 };
 
 /** A figure with the monotonic time of the facts behind it, which may be older than the pass. */
@@ -58,6 +73,8 @@ export type SourceSignals = {
   readonly repeatedShare: Known;
   /** Mean run time of the jobs that succeeded, milliseconds. */
   readonly successMs: Known;
+  /** Squared coefficient of variation of the run times: 1 for exponential, 0 for constant ones. */
+  readonly serviceVariability: Known;
   /** 95th percentile of the run times, as if they were normally distributed, milliseconds. */
   readonly serviceP95Ms: Known;
   /** Portions of the work done under a backlog in the last minutes, oldest first. */

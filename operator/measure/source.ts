@@ -12,6 +12,8 @@ import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
 import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
 import type { Count, Growth } from './rates.ts';
+import { addWaits, estimatedWaits, reportedWaits } from './serviceLevel.ts';
+import type { Waits } from './serviceLevel.ts';
 import { known, unknown } from './signals.ts';
 import type { Known, OldestUnresolved, Overflow, Presence, SourceSignals } from './signals.ts';
 
@@ -29,8 +31,12 @@ export type Circumstances = {
   /** Replicas that may have worked since the last pass. */
   readonly working: number;
   readonly prior: Prior;
+  /** A job that begins within this time is in time. */
+  readonly withinSeconds: number;
 };
 
+/** Heartbeats and the consumer are not read at the same moment. */
+const unevenJobs = 1_000;
 /** Jobs that began before a change of the replicas have ended after so many run times. */
 const settleTimes = 2;
 
@@ -45,7 +51,8 @@ export function measureSource(
     fleet: followFleet(old.fleet, observed.heartbeats, elapsedMs, prior.serviceMilliseconds),
   };
   const now = fleetNow(observed.heartbeats);
-  const { presence, history } = readConsumer(heard, observed, now, circumstances);
+  const { presence, history: read } = readConsumer(heard, observed, now, circumstances);
+  const history = { ...read, waits: followWaits(old, read, observed, circumstances) };
   return { signals: toSignals(presence, history, now, circumstances), history };
 }
 
@@ -146,6 +153,31 @@ function backloggedStep(
   return { seconds, completed, busySlotSeconds, reportedJobs: 0, reportedMs: 0 };
 }
 
+/** Since the last trusted reading; workers are asked first. */
+function followWaits(
+  old: SourceHistory,
+  { reading, samples, throughput, fleet, unresolvedSinceMs }: SourceHistory,
+  { heartbeats }: SourceObservation,
+  { atMs, ready, working, prior, withinSeconds }: Circumstances,
+): Waits {
+  if (reading === undefined || old.reading === undefined || reading === old.reading) return old.waits;
+  const { facts } = reading;
+  const arrived = Math.max(0, (samples.at(-1)?.arrived ?? 0) - (old.samples.at(-1)?.arrived ?? 0));
+  const delivered = facts.deliveredConsumerSeq - old.reading.facts.deliveredConsumerSeq;
+  const reported = reportedWaits(old.fleet.workers, heartbeats, withinSeconds, 2 * delivered + unevenJobs);
+  if (reported !== undefined) return addWaits(old.waits, atMs, reported, withinSeconds);
+  const { jobsPerSecond, slots } = capacity(fleet, throughput, prior, atMs);
+  const messages = queuedMessages(facts, runningJobs(facts, fleetNow(heartbeats), working * slots), ready);
+  const count = countWithin(samples, shortWindowMs);
+  const completed = count === undefined ? 0 : count.completed / count.seconds;
+  const queue = {
+    messages,
+    perSecond: Math.max(completed, jobsPerSecond * ready),
+    oldestSeconds: msToSeconds(atMs - (unresolvedSinceMs ?? atMs)),
+  };
+  return addWaits(old.waits, atMs, estimatedWaits(arrived, queue, withinSeconds), withinSeconds);
+}
+
 function followOldest(
   oldest: OldestUnresolved | undefined,
   { atMs, facts }: Reading,
@@ -240,6 +272,7 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     attemptsPerSuccess: missing,
     repeatedShare: missing,
     successMs: missing,
+    serviceVariability: missing,
     serviceP95Ms: missing,
     batches: [],
     stalledSinceMs: undefined,
@@ -251,16 +284,27 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
 
 /** Fewer attempts prove nothing about how many succeed. */
 const fewestAttempts = 20;
+/** Beyond it the measured figure says more about one job than about all. */
+const mostVariability = 25;
 /** Standard deviations from the mean to the 95th percentile of a normal distribution. */
 const p95Deviations = 1.645;
 
 function workSignals(
   { work, recent }: Fleet,
   atMs: number,
-): Pick<SourceSignals, 'attemptsPerSuccess' | 'repeatedShare' | 'successMs' | 'serviceP95Ms'> {
+): Pick<
+  SourceSignals,
+  'attemptsPerSuccess' | 'repeatedShare' | 'successMs' | 'serviceVariability' | 'serviceP95Ms'
+> {
   if (work === undefined || recent.attempts < fewestAttempts) {
     const few = unknown('too few jobs were reported');
-    return { attemptsPerSuccess: few, repeatedShare: few, successMs: few, serviceP95Ms: few };
+    return {
+      attemptsPerSuccess: few,
+      repeatedShare: few,
+      successMs: few,
+      serviceVariability: few,
+      serviceP95Ms: few,
+    };
   }
   const { serviceCount: count, serviceMs, serviceSquaresMs2 } = work;
   const unreported = unknown('no run time was reported');
@@ -273,6 +317,10 @@ function workSignals(
       atMs,
     ),
     successMs: count < 1 ? unreported : known(meanMs, atMs),
+    serviceVariability:
+      count < 1 || meanMs === 0
+        ? unreported
+        : known(Math.min(mostVariability, (deviationMs / meanMs) ** 2), atMs),
     serviceP95Ms: count < 1 ? unreported : known(meanMs + p95Deviations * deviationMs, atMs),
   };
 }

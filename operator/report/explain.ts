@@ -1,7 +1,7 @@
 import { msToSeconds } from '#common/units.ts';
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import { known } from '../measure/signals.ts';
-import type { Known, Signals, SourceSignals } from '../measure/signals.ts';
+import type { Known, ServiceLevel, Signals, SourceSignals } from '../measure/signals.ts';
 
 /** A decision as a running operator or a record has it. */
 export type ExplainedDecision = {
@@ -45,6 +45,8 @@ export type Explanation = {
     readonly contributing: readonly string[];
     readonly remedies: readonly { readonly change: string; readonly to: number }[];
   } | null;
+  /** How many of the jobs of the last hour began in time; null before any was counted. */
+  readonly serviceLevel: ServiceLevel | null;
   /** What the demand alone asks for, and each rule that changed it, in their order. */
   readonly rules: {
     readonly recommended: number | null;
@@ -99,6 +101,7 @@ export function explain(
             contributing: outlook.contributing ?? [],
             remedies: outlook.remedies ?? [],
           },
+    serviceLevel: signals.serviceLevel.kind === 'known' ? signals.serviceLevel.value : null,
     rules: {
       recommended: decision.recommended ?? null,
       changes: decision.limitedBy.map(({ untilMs, ...rule }) => ({
@@ -150,6 +153,7 @@ const sourceFigures: readonly (readonly [
   ['slots of a replica', 'jobs', ({ capacity }, atMs) => known(capacity.slots, atMs)],
   ['service time', 'ms', ({ capacity }) => capacity.serviceMs],
   ['run time, 95 %', 'ms', ({ serviceP95Ms }) => serviceP95Ms],
+  ['variability of run times, CV²', '', ({ serviceVariability }) => serviceVariability],
   ['attempts per success', '', ({ attemptsPerSuccess }) => attemptsPerSuccess],
   ['repeated deliveries', '', ({ repeatedShare }) => repeatedShare],
   ['max_ack_pending', 'messages', ({ maxAckPending }) => maxAckPending],

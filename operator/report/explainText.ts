@@ -7,6 +7,7 @@ export function explanationText(explanation: Explanation): string {
     [`Pool ${pool} at ${time}`],
     decisionLines(explanation),
     objectiveLines(explanation),
+    serviceLevelLines(explanation),
     ruleLines(explanation),
     conditionLines(explanation),
     figureLines(explanation),
@@ -50,6 +51,18 @@ const remedySentences: Readonly<Record<string, (to: number) => string>> = {
 
 const remedySentence = (change: string, to: number): string =>
   remedySentences[change]?.(to) ?? `${change}: ${to}`;
+
+function serviceLevelLines({ serviceLevel }: Explanation): string[] {
+  if (serviceLevel === null) return [];
+  const { jobs, withinShare, withinSeconds, objectiveShare, budgetLeft, basis } = serviceLevel;
+  const how = basis === 'heartbeats' ? 'counted by the workers' : "estimated by Little's law";
+  return [
+    `Service level: ${percent(withinShare)} of ${whole(jobs)} jobs in the last hour began within ${withinSeconds} s`,
+    indent(
+      `the objective is ${percent(objectiveShare)}; ${percent(budgetLeft)} of the error budget is left (${how})`,
+    ),
+  ];
+}
 
 function ruleLines({ rules: { recommended, changes }, decision }: Explanation): string[] {
   const rows = [
@@ -106,6 +119,7 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
 
 const indent = (line: string): string => `  ${line}`;
 const count = (replicas: number | null): string => (replicas === null ? '?' : whole(replicas));
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0.99 && share < 1 ? 2 : 0)} %`;
 const whole = (value: number): string => value.toFixed(0);
 const seconds = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} s`;
 

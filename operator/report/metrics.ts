@@ -47,6 +47,14 @@ export class OperatorMetrics {
         gauge('replica_capacity_per_second', 'Jobs per second that one replica can complete.'),
         (r) => r.signals.capacityPerReplica,
       ],
+      [
+        gauge('jobs_in_time_ratio', 'Share of the jobs of the last hour that began within the objective.'),
+        (r) => r.signals.withinShare,
+      ],
+      [
+        gauge('error_budget_left_ratio', 'What is left of the share of those jobs that may be late.'),
+        (r) => r.signals.budgetLeft,
+      ],
       [gauge('start_seconds', 'Time from a new replica to its first job.'), (r) => r.signals.startSeconds],
     ];
     this.#condition = new Gauge({

@@ -31,6 +31,10 @@ export type PassReport = {
     /** Jobs per second that one replica can complete. */
     readonly capacityPerReplica: number | null;
     readonly startSeconds: number | null;
+    /** Share of the jobs of the last hour that began within the objective, 0 to 1. */
+    readonly withinShare: number | null;
+    /** What is left of the share that may be late, 0 to 1. */
+    readonly budgetLeft: number | null;
   };
   readonly decision: {
     readonly kind: 'hold' | 'scale';
@@ -90,6 +94,8 @@ export function reportPass(
       serviceSeconds: inSeconds(evidence.serviceMs),
       capacityPerReplica: evidence.capacityPerReplica,
       startSeconds: inSeconds(evidence.startMs),
+      withinShare: evidence.withinShare,
+      budgetLeft: evidence.budgetLeft,
     },
     decision: {
       kind: decision.kind,

@@ -130,6 +130,8 @@ const decisionSchema = z.object({
     capacityBasis: z.string().nullable(),
     startMs: figure,
     readyReplicas: figure,
+    withinShare: figure.default(null),
+    budgetLeft: figure.default(null),
   }),
   nextCheckMs: z.number(),
 });

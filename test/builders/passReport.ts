@@ -14,6 +14,8 @@ export function passReport(overrides: Partial<PassReport> = {}): PassReport {
       serviceSeconds: null,
       capacityPerReplica: 1,
       startSeconds: null,
+      withinShare: null,
+      budgetLeft: null,
     },
     decision: {
       kind: 'hold',

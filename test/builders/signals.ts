@@ -1,5 +1,5 @@
 import type { Capacity, Signals, SourceSignals, WorkloadSignals } from '../../operator/measure/signals.ts';
-import { known } from '../../operator/measure/signals.ts';
+import { known, unknown } from '../../operator/measure/signals.ts';
 
 /** Signals of a pool that was seen a moment ago; the overrides win. */
 export function signals(overrides: Partial<Signals> = {}): Signals {
@@ -9,6 +9,7 @@ export function signals(overrides: Partial<Signals> = {}): Signals {
     workload: workloadSignals(),
     startMs: known(1_000, 0),
     utilization: known(0, 0),
+    serviceLevel: unknown('no job has been counted yet'),
     ...overrides,
   };
 }
@@ -36,6 +37,7 @@ export function sourceSignals(overrides: Partial<SourceSignals> = {}, atMs = 0):
     attemptsPerSuccess: known(1, atMs),
     repeatedShare: known(0, atMs),
     successMs: known(1_000, atMs),
+    serviceVariability: known(1, atMs),
     serviceP95Ms: known(2_000, atMs),
     batches: [],
     stalledSinceMs: undefined,

@@ -1,3 +1,5 @@
+import { nanosToMs } from '#common/units.ts';
+
 /** What the server says about a delivery in the subject where its ack goes. */
 export type AckFacts = {
   readonly stream: string;
@@ -55,6 +57,20 @@ export class DeliveriesReader {
       this.#prefix = subject.slice(0, start);
     }
     return readDigits(subject, this.#prefix.length);
+  }
+
+  /**
+   * When the message was stored, milliseconds since 1970, likewise.
+   *
+   * @returns undefined when the subject is no ack subject.
+   */
+  publishedAtMs(subject: string): number | undefined {
+    if (this.read(subject) === 0) return undefined;
+    let start = this.#prefix?.length ?? 0;
+    // Deliveries, stream sequence and consumer sequence stand before it.
+    for (let token = 0; token < 3; token += 1) start = subject.indexOf('.', start) + 1;
+    const nanos = readDigits(subject, start);
+    return nanos === 0 ? undefined : nanosToMs(nanos);
   }
 }
 

@@ -177,6 +177,7 @@ export class JobRunner {
       this.#slots.giveBack(slot);
       return;
     }
+    if (delivery.attempt === 1) this.#noteWait(delivery);
     const job = new DeliveredJob(delivery);
     const deadlineMs = nowMs + jobTimeoutMs;
     const context = new HandlerContext(job, tools, deadlineMs);
@@ -198,6 +199,12 @@ export class JobRunner {
     }
     if (pending === undefined) this.#finish(slot);
     else slot.follow(pending);
+  }
+
+  #noteWait({ ackSubject }: Delivery): void {
+    const { counters, clock } = this.#parts;
+    const publishedAtMs = this.#deliveries.publishedAtMs(ackSubject);
+    if (publishedAtMs !== undefined) counters.waited(clock.wallMs() - publishedAtMs);
   }
 
   /** What speaks against it has been carried out when this is false. */

@@ -1,3 +1,5 @@
+import { waitBoundsSeconds } from '#common/heartbeat.ts';
+
 /** Upper bounds of the service-time histogram, seconds. */
 export const serviceBucketsSeconds: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
@@ -43,6 +45,9 @@ export class Counters {
   serviceCount = 0;
   /** Jobs per bucket of `serviceBucketsSeconds`, not cumulative; the last one is beyond all bounds. */
   readonly serviceBuckets: number[] = Array.from({ length: serviceBucketsSeconds.length + 1 }, () => 0);
+  /** First attempts per bucket of `waitBoundsSeconds`, not cumulative; the last one is beyond all bounds. */
+  readonly waitBuckets: number[] = Array.from({ length: waitBoundsSeconds.length + 1 }, () => 0);
+  waitSumMs = 0;
   deadLetterFailures = 0;
   /** Of the succeeded: those that did not run, as they were done before. */
   duplicatesSkipped = 0;
@@ -72,6 +77,16 @@ export class Counters {
   limited(waitMs: number): void {
     this.rateWaits += 1;
     this.rateWaitMs += waitMs;
+  }
+
+  /** @param waitMs from being stored to the first attempt; clocks that disagree can make it negative. */
+  waited(waitMs: number): void {
+    let bucket = 0;
+    while (bucket < waitBoundsSeconds.length && waitMs > (waitBoundsSeconds[bucket] ?? 0) * 1_000) {
+      bucket += 1;
+    }
+    this.waitBuckets[bucket] = (this.waitBuckets[bucket] ?? 0) + 1;
+    this.waitSumMs += Math.max(0, waitMs);
   }
 
   served(durationMs: number): void {

@@ -61,6 +61,7 @@ export function buildHeartbeat(identity: Identity, sequence: number, vitals: Vit
       sumMs: counters.serviceSumMs,
       sumSquaresMs2: counters.serviceSumSquaresMs2,
     },
+    waits: counters.waitBuckets,
   };
 }
 

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { BreakerState } from '#common/heartbeat.ts';
 import type { Reply } from '#common/http.ts';
+import { waitBoundsSeconds } from '#common/heartbeat.ts';
 import { serviceBucketsSeconds } from './counters.ts';
 import type { Counters } from './counters.ts';
 import { processRegistry } from './processMetrics.ts';
@@ -158,26 +159,52 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   }
   const parts = [
     await registry.metrics(),
-    renderServiceSeconds(labels, vitals.counters),
+    ...histograms.map((histogram) => renderHistogram(labels, histogram, vitals.counters)),
     await processRegistry.metrics(),
   ];
   const body = parts.join('\n');
   return { status: 200, contentType: registry.contentType, body };
 }
 
+type Histogram = {
+  readonly name: string;
+  readonly help: string;
+  readonly bounds: readonly number[];
+  readonly buckets: (from: Counters) => readonly number[];
+  readonly sumMs: (from: Counters) => number;
+};
+
+const histograms: readonly Histogram[] = [
+  {
+    name: 'service_seconds',
+    help: 'Run time of the jobs that succeeded.',
+    bounds: serviceBucketsSeconds,
+    buckets: ({ serviceBuckets }) => serviceBuckets,
+    sumMs: ({ serviceSumMs }) => serviceSumMs,
+  },
+  {
+    name: 'queue_wait_seconds',
+    help: 'Time from being stored to the start of the first attempt.',
+    bounds: waitBoundsSeconds,
+    buckets: ({ waitBuckets }) => waitBuckets,
+    sumMs: ({ waitSumMs }) => waitSumMs,
+  },
+];
+
 /** Written by hand: prom-client fills a histogram observation by observation, and ours has been filled on the way. */
-function renderServiceSeconds({ stream, consumer }: Labels, from: Counters): string {
-  const name = `${prefix}service_seconds`;
+function renderHistogram({ stream, consumer }: Labels, histogram: Histogram, from: Counters): string {
+  const name = prefix + histogram.name;
+  const counts = histogram.buckets(from);
   const labels = `stream=${JSON.stringify(stream)},consumer=${JSON.stringify(consumer)}`;
   let cumulative = 0;
-  const buckets = [...serviceBucketsSeconds, '+Inf'].map((bound, index) => {
-    cumulative += from.serviceBuckets[index] ?? 0;
+  const buckets = [...histogram.bounds, '+Inf'].map((bound, index) => {
+    cumulative += counts[index] ?? 0;
     return `${name}_bucket{le="${bound}",${labels}} ${cumulative}\n`;
   });
   return [
-    `# HELP ${name} Run time of the jobs that succeeded.\n# TYPE ${name} histogram\n`,
+    `# HELP ${name} ${histogram.help}\n# TYPE ${name} histogram\n`,
     ...buckets,
-    `${name}_sum{${labels}} ${from.serviceSumMs / 1_000}\n`,
-    `${name}_count{${labels}} ${from.serviceCount}\n`,
+    `${name}_sum{${labels}} ${histogram.sumMs(from) / 1_000}\n`,
+    `${name}_count{${labels}} ${cumulative}\n`,
   ].join('');
 }

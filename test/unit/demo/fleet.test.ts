@@ -17,6 +17,8 @@ function report(atSeconds: number, replicas: Partial<Replicas>, scaled = false):
       serviceSeconds: null,
       capacityPerReplica: null,
       startSeconds: null,
+      withinShare: null,
+      budgetLeft: null,
     },
     decision: {
       kind: scaled ? 'scale' : 'hold',

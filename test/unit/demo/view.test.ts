@@ -23,6 +23,8 @@ const snapshot: Snapshot = {
       serviceSeconds: null,
       capacityPerReplica: null,
       startSeconds: null,
+      withinShare: null,
+      budgetLeft: null,
     },
     decision: {
       kind: 'hold',

@@ -71,7 +71,13 @@ describe('an ack subject', () => {
     fc.assert(
       fc.property(subject, (text) => {
         const parsed = parseAckSubject(text);
-        if (parsed !== undefined) expect(new DeliveriesReader().read(text)).toBe(parsed.deliveries);
+        if (parsed === undefined) return;
+        const reader = new DeliveriesReader();
+        expect(reader.read(text)).toBe(parsed.deliveries);
+        const publishedAtMs = reader.publishedAtMs(text);
+        // Neither exists at deliveries or a time of 0.
+        if (publishedAtMs !== undefined) expect(Math.floor(publishedAtMs)).toBe(parsed.publishedAtMs);
+        else expect(Math.min(parsed.deliveries, parsed.publishedAtMs)).toBe(0);
       }),
     );
   });

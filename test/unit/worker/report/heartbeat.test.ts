@@ -60,6 +60,15 @@ test('every field is described in docs/heartbeats.md', () => {
   for (const field of fields) expect(page).toContain(`\`${field}\``);
 });
 
+test('a wait falls into the bucket that its time fits, and one of the future into the first', () => {
+  const counters = new Counters();
+  for (const ms of [-5, 100, 101, 86_400_000, 1e12]) counters.waited(ms);
+  expect(counters.waitBuckets.at(0)).toBe(2);
+  expect(counters.waitBuckets.at(1)).toBe(1);
+  expect(counters.waitBuckets.at(-2)).toBe(1);
+  expect(counters.waitBuckets.at(-1)).toBe(1);
+});
+
 test('a job falls into the bucket that its time fits', () => {
   const counters = new Counters();
   for (const ms of [0.5, 1, 1.1, 299_999, 1e9]) counters.served(ms);
