@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { PenstockError } from '#common/errors.ts';
 import { readConfig } from './config.ts';
 import { addDlqCommands } from './dlqCommand.ts';
+import { addPartitionsCommands } from './partitionsCommand.ts';
 
 // What the commands load below starts twice as fast the second time.
 enableCompileCache();
@@ -169,6 +170,7 @@ Example:
   });
 
 addDlqCommands(program);
+addPartitionsCommands(program);
 
 program
   .command('crds')
@@ -188,6 +190,7 @@ const wrongInput = [
   'InvalidPolicy',
   'InvalidTrace',
   'InvalidService',
+  'PartitionsRefused',
   'InvalidRecord',
 ];
 

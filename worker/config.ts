@@ -48,7 +48,13 @@ const defaultSeconds = (ms: number): string => `Default ${msToSeconds(ms)}.`;
 export const workerEnvironmentSchema = z.object({
   ...natsEnvironmentSchema.shape,
   PENSTOCK_STREAM: name.describe('Stream that holds the jobs. Required.'),
-  PENSTOCK_CONSUMER: name.describe('Durable pull consumer that the replicas share. Required.'),
+  PENSTOCK_CONSUMER: z
+    .string({ error: 'is required' })
+    .transform((given) => given.split(','))
+    .pipe(z.array(name).min(1))
+    .describe(
+      'Durable pull consumer that the replicas share; several, such as partitions, separated by commas. Required.',
+    ),
   PENSTOCK_SLOTS: wholeNumber(1, 10_000)
     .optional()
     .describe(`Jobs that run at once. Default ${workerDefaults.slots}.`),

@@ -52,7 +52,8 @@ export const workerDefaults = {
 /** What a job author may set. Only the names of stream and consumer have no default. Times in milliseconds. */
 export type WorkerOptions = AdmissionOptions & {
   readonly stream: string;
-  readonly consumer: string;
+  /** One, or several of the same stream, as partitions are: an equal share of the slots is kept open for each. */
+  readonly consumer: string | readonly string[];
   /** Default: nats://127.0.0.1:4222. */
   readonly nats?: Partial<NatsSettings>;
   /** Jobs that run at once. Default 1. */
@@ -127,6 +128,8 @@ export type WorkerOptions = AdmissionOptions & {
 /** Options with nothing left open. */
 export type Settings = {
   readonly stream: string;
+  readonly consumers: readonly string[];
+  /** The first of them: what belongs to the worker and not to a partition goes by its name. */
   readonly consumer: string;
   readonly nats: NatsSettings;
   readonly slots: number;
@@ -155,10 +158,13 @@ export type Settings = {
 
 /** @throws PenstockError `InvalidOptions`, naming the option, its value and what would fit. */
 export function compileOptions(options: WorkerOptions): Settings {
-  const { stream, consumer, deadLetter, createConsumer, forgivenStream, prefetch = 'auto' } = options;
+  const { stream, deadLetter, createConsumer, forgivenStream, prefetch = 'auto' } = options;
+  const consumers = compileConsumers(options.consumer);
+  const [consumer = ''] = consumers;
   const settings: Settings = {
     stream: requireName('stream', stream),
-    consumer: requireName('consumer', consumer),
+    consumers,
+    consumer,
     nats: { servers: ['nats://127.0.0.1:4222'], inboxPrefix: '_INBOX', ...options.nats },
     slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1),
     prefetch: prefetch === 'auto' ? prefetch : requireCount('prefetch', prefetch, 0),
@@ -205,6 +211,16 @@ export function compileOptions(options: WorkerOptions): Settings {
     replica: requireReplica(options.replica ?? `${hostname()}-${process.pid}`),
     logger: options.logger ?? createLogger('worker', 'info'),
   };
+  if (consumers.length > settings.slots) {
+    throw invalidOption(
+      'slots',
+      settings.slots,
+      `must be at least the ${consumers.length} consumers, as each may deliver a job at any time`,
+    );
+  }
+  if (consumers.length > 1 && createConsumer !== undefined) {
+    throw invalidOption('createConsumer', createConsumer, 'makes no partitions; use penstock partitions');
+  }
   if (settings.deadLetter?.stream === stream) {
     throw invalidOption('deadLetter.stream', stream, 'must be another stream than that of the jobs');
   }
@@ -215,6 +231,13 @@ export function compileOptions(options: WorkerOptions): Settings {
     throw invalidOption('overload', 'reject', 'needs forgivenStream, or each rejection counts as an attempt');
   }
   return settings;
+}
+
+function compileConsumers(given: string | readonly string[]): readonly string[] {
+  const consumers = typeof given === 'string' ? [given] : given;
+  const names = consumers.map((name) => requireName('consumer', name));
+  if (names.length >= 1 && new Set(names).size === names.length) return names;
+  throw invalidOption('consumer', given, 'must be one name or several different ones');
 }
 
 function compileBudget(given: Partial<BudgetPolicy>): BudgetPolicy {

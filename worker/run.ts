@@ -6,7 +6,7 @@ import { serveHttp } from '#common/http.ts';
 import type { HttpServer } from '#common/http.ts';
 import type { Logger } from '#common/log.ts';
 import type { NatsConnection } from '#common/nats.ts';
-import { awaitConsumer } from './consume/consumer.ts';
+import { awaitConsumer, consumerSettings } from './consume/consumer.ts';
 import type { Consumer } from './consume/consumer.ts';
 import { Engine } from './consume/engine.ts';
 import { Window } from './consume/window.ts';
@@ -88,7 +88,8 @@ class Worker implements RunningWorker {
   readonly #settings: Settings;
   readonly #handler: Handler;
   readonly #log: Logger;
-  readonly #identity: Identity;
+  /** One per consumer: each source of a pool hears of all its workers. */
+  readonly #identities: readonly Identity[];
   readonly #window: Window;
   readonly #counters = new Counters();
   readonly #lifecycle = new Lifecycle((state) => this.#onState(state));
@@ -101,23 +102,18 @@ class Worker implements RunningWorker {
   readonly #ceiling: MemoryCeiling | undefined;
   #http: HttpServer | undefined;
   #engine: Engine | undefined;
-  #heartbeats: HeartbeatPublisher | undefined;
+  #heartbeats: readonly HeartbeatPublisher[] = [];
   #slotMs = 0;
   #slotsCountedMs = 0;
 
   constructor(settings: Settings, handler: Handler) {
     this.#settings = settings;
     this.#handler = handler;
-    const { stream, consumer, replica, slots, prefetch, logger } = settings;
-    this.#log = logger.child({ stream, consumer, replica });
+    const { stream, consumers, replica, slots, prefetch, logger } = settings;
+    this.#log = logger.child({ stream, consumer: consumers.join(','), replica });
     const startedAtMs = this.#clock.wallMs();
-    this.#identity = {
-      worker: `${replica}-${startedAtMs.toString(36)}-${process.pid.toString(36)}`,
-      replica,
-      stream,
-      consumer,
-      startedAtMs,
-    };
+    const worker = `${replica}-${startedAtMs.toString(36)}-${process.pid.toString(36)}`;
+    this.#identities = consumers.map((consumer) => ({ worker, replica, stream, consumer, startedAtMs }));
     const { maxMemoryMiB } = settings;
     this.#ceiling = maxMemoryMiB === undefined ? undefined : new MemoryCeiling(maxMemoryMiB, this.#log);
     this.#window = new Window(slots, prefetch === 'auto' ? 0 : prefetch);
@@ -133,7 +129,7 @@ class Worker implements RunningWorker {
   }
 
   async listen(): Promise<void> {
-    const { http, stream, consumer } = this.#settings;
+    const { http, stream, consumers } = this.#settings;
     if (http === undefined) return;
     this.#http = await serveHttp(http.host, http.port, {
       ...probeRoutes(() => ({
@@ -149,7 +145,7 @@ class Worker implements RunningWorker {
       '/metrics': async () => {
         // Loaded at the first scrape: a third of the memory that an idle worker needs.
         const { renderMetrics } = await import('./report/metrics.ts');
-        return renderMetrics({ stream, consumer }, this.#vitals());
+        return renderMetrics({ stream, consumer: consumers.join(',') }, this.#vitals());
       },
     });
     this.#log.info({ port: this.#http.port }, 'metrics and probes are served');
@@ -196,19 +192,15 @@ class Worker implements RunningWorker {
   }
 
   async #serve(connection: NatsConnection): Promise<StopSummary> {
-    this.#heartbeats = new HeartbeatPublisher(connection, this.#identity);
+    this.#heartbeats = this.#identities.map((identity) => new HeartbeatPublisher(connection, identity));
     this.#beat();
     const beats = setInterval(() => {
       this.#beat();
       if (this.#ceiling?.look(process.memoryUsage.rss()) === true) this.stop();
     }, heartbeatIntervalMs);
     try {
-      const consumer = await awaitConsumer(connection, this.#settings, {
-        mustFit: true,
-        signal: this.#stop.signal,
-        log: this.#log,
-      });
-      return consumer === undefined ? this.#summary(true) : await this.#work(connection, consumer);
+      const consumers = await this.#awaitConsumers(connection);
+      return consumers.length === 0 ? this.#summary(true) : await this.#work(connection, consumers);
     } finally {
       clearInterval(beats);
       this.#lifecycle.enter('stopped');
@@ -217,7 +209,18 @@ class Worker implements RunningWorker {
     }
   }
 
-  async #work(connection: NatsConnection, consumer: Consumer): Promise<StopSummary> {
+  /** All of them; none when the worker was stopped first. */
+  async #awaitConsumers(connection: NatsConnection): Promise<readonly Consumer[]> {
+    const options = { mustFit: true, signal: this.#stop.signal, log: this.#log };
+    const found = await Promise.all(
+      this.#settings.consumers.map((_, index) =>
+        awaitConsumer(connection, consumerSettings(this.#settings, index), options),
+      ),
+    );
+    return this.#stop.signal.aborted ? [] : found.filter((consumer) => consumer !== undefined);
+  }
+
+  async #work(connection: NatsConnection, consumers: readonly Consumer[]): Promise<StopSummary> {
     const { stream, deadLetter, forgivenStream: forgiven, dedupe, singleFlight, graceMs } = this.#settings;
     const wanted = [
       deadLetter && deadLetterStream(deadLetter),
@@ -228,7 +231,7 @@ class Worker implements RunningWorker {
     for (const beside of wanted) if (beside) await ensureStream(connection, beside, stream, this.#log);
     const engine = new Engine({
       connection,
-      consumer,
+      consumers,
       settings: this.#settings,
       handler: this.#handler,
       window: this.#window,
@@ -291,7 +294,9 @@ class Worker implements RunningWorker {
   }
 
   #beat(): void {
-    this.#heartbeats?.publish(this.#vitals());
+    if (this.#heartbeats.length === 0) return;
+    const vitals = this.#vitals();
+    for (const heartbeats of this.#heartbeats) heartbeats.publish(vitals);
   }
 
   #vitals(): Vitals {

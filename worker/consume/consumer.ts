@@ -25,6 +25,16 @@ export type ConsumerSettings = Needs & {
   readonly create: { readonly ackWaitMs: number; readonly maxAckPending: number } | undefined;
 };
 
+/** What is wanted of one of the consumers that a worker names; of several, each may fill its share of the slots. */
+export function consumerSettings(
+  settings: Omit<ConsumerSettings, 'consumer'> & { readonly consumers: readonly string[] },
+  index: number,
+): ConsumerSettings {
+  const { stream, consumers, create, maxAttempts } = settings;
+  const slots = Math.ceil(settings.slots / consumers.length);
+  return { stream, consumer: consumers[index] ?? '', create, maxAttempts, slots };
+}
+
 /**
  * Looks for the consumer until it is there, asking once a second at most; creates it when the settings say so.
  *
@@ -77,19 +87,27 @@ async function findOrCreate(connection: NatsConnection, settings: ConsumerSettin
     await requestApi(connection, `CONSUMER.CREATE.${stream}.${consumer}`, {
       stream_name: stream,
       action: 'create',
-      config: {
-        durable_name: consumer,
-        name: consumer,
-        ack_policy: 'explicit',
-        deliver_policy: 'all',
-        replay_policy: 'instant',
-        ack_wait: msToNanos(create.ackWaitMs),
-        max_ack_pending: create.maxAckPending,
-        max_deliver: -1,
-        max_waiting: createdMaxWaiting,
-      },
+      config: durableConfig(consumer, create),
     }),
   );
+}
+
+/** A consumer as workers like it, in the words of the server. */
+export function durableConfig(
+  name: string,
+  { ackWaitMs, maxAckPending }: { readonly ackWaitMs: number; readonly maxAckPending: number },
+): object {
+  return {
+    durable_name: name,
+    name,
+    ack_policy: 'explicit',
+    deliver_policy: 'all',
+    replay_policy: 'instant',
+    ack_wait: msToNanos(ackWaitMs),
+    max_ack_pending: maxAckPending,
+    max_deliver: -1,
+    max_waiting: createdMaxWaiting,
+  };
 }
 
 function parseInfo(reply: unknown): ConsumerInfo {

@@ -2,7 +2,6 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
-import { sleep } from '#common/sleep.ts';
 import type { Handler } from '../handle/context.ts';
 import { FleetFlights } from '../handle/fleetFlights.ts';
 import { SingleFlights } from '../handle/singleFlight.ts';
@@ -20,25 +19,23 @@ import type { Counters } from '../report/counters.ts';
 import { lookAtJobs } from '../report/jobSights.ts';
 import type { JobsPage } from '../report/jobSights.ts';
 import { Admission } from './admission.ts';
-import { awaitConsumer } from './consumer.ts';
+import { consumerSettings } from './consumer.ts';
 import type { Consumer } from './consumer.ts';
 import { Leases, sweepPeriodMs } from './lease.ts';
 import { LoopWatch } from './loopWatch.ts';
-import { PullLoop } from './pull.ts';
 import { JobRunner } from './runner.ts';
-import { StallWatch } from './stall.ts';
-import { prefetchFor } from './window.ts';
+import { Source } from './source.ts';
+import { Share, prefetchFor } from './window.ts';
 import type { Window } from './window.ts';
 
-/** A server that refuses pulls although its consumer looks fine is not asked faster than this. */
-const recheckPeriodMs = 1_000;
 /** Weight of the latest sweep in the mean service time that sizes the prefetch. */
 const serviceMeanWeight = 0.2;
 const maxDeadLetterMs = 5_000;
 
 export type EngineParts = {
   readonly connection: NatsConnection;
-  readonly consumer: Consumer;
+  /** As many as the settings name, in the same order. */
+  readonly consumers: readonly Consumer[];
   readonly settings: Settings;
   readonly handler: Handler;
   readonly window: Window;
@@ -62,15 +59,11 @@ export class Engine {
   readonly #tools: JobTools;
   readonly #admission: Admission | undefined;
   readonly #runner: JobRunner;
-  readonly #pull: PullLoop;
-  readonly #stallWatch: StallWatch;
+  readonly #sources: readonly Source[];
   readonly #breaker: Breaker | undefined;
   readonly #ended = new AbortController();
-  #consumer: Consumer;
   #timer: NodeJS.Timeout;
   #connected = true;
-  #rechecking = false;
-  #lastRecheckMs = -Infinity;
   #meanServiceMs: number | undefined;
   #served = { count: 0, sumMs: 0 };
   #waiters: { readonly condition: () => boolean; readonly resolve: () => void }[] = [];
@@ -78,8 +71,7 @@ export class Engine {
   constructor(parts: EngineParts) {
     const { connection, settings, window, counters, clock, random, log } = parts;
     this.#parts = parts;
-    this.#consumer = parts.consumer;
-    const { ackWaitMs } = parts.consumer;
+    const ackWaitMs = shortestAckWaitMs(parts.consumers);
     this.#leases = new Leases(ackWaitMs, clock.monotonicMs());
     this.#acks = new Acks(connection, settings.nats.inboxPrefix, this.#leases);
     const { breaker } = settings;
@@ -127,34 +119,12 @@ export class Engine {
       abortGraceMs: settings.abortGraceMs,
       onRoom: () => this.#onRoom(),
     });
-    this.#pull = new PullLoop({
-      connection,
-      inboxPrefix: settings.nats.inboxPrefix,
-      stream: settings.stream,
-      consumer: settings.consumer,
-      window,
-      counters,
-      clock,
-      random,
-      log,
-      onMessage: (message, ackSubject) => this.#runner.accept(message, ackSubject),
-      onRecheck: (reason) => void this.#recheck(reason),
-    });
-    const { stream, consumer } = settings;
-    this.#stallWatch = new StallWatch({
-      connection,
-      stream,
-      consumer,
-      pull: this.#pull,
-      counters,
-      clock,
-      log,
-    });
+    this.#sources = parts.consumers.map((consumer, index) => this.#createSource(consumer, index));
     this.#timer = this.#startSweeping();
   }
 
   start(): void {
-    if (this.#breaker?.state !== 'open') this.#pull.start(this.#consumer);
+    for (const source of this.#sources) source.start();
   }
 
   /** Undefined without a breaker. */
@@ -164,7 +134,7 @@ export class Engine {
 
   /** Whether pulls are being served: connected, and the consumer is there. */
   get isPulling(): boolean {
-    return this.#pull.isPulling;
+    return this.#sources.some((source) => source.isPulling);
   }
 
   /** Keys that have work; 0 without lanes. */
@@ -214,19 +184,18 @@ export class Engine {
 
   disconnected(): void {
     this.#connected = false;
-    this.#pull.rest();
+    for (const source of this.#sources) source.rest();
   }
 
-  /** Pulls at once: asking for the consumer first would only cost a round trip. */
   reconnected(): void {
     this.#connected = true;
-    if (!this.#rechecking) this.start();
+    this.start();
   }
 
   async stopPulling(): Promise<void> {
     this.#ended.abort();
     this.#measureService();
-    await this.#pull.drain();
+    await Promise.all(this.#sources.map((source) => source.drain()));
   }
 
   handBackBuffered(): void {
@@ -279,8 +248,27 @@ export class Engine {
     });
   }
 
+  #createSource(consumer: Consumer, index: number): Source {
+    const { connection, settings, window, counters, clock, random, log } = this.#parts;
+    return new Source({
+      connection,
+      inboxPrefix: settings.nats.inboxPrefix,
+      settings: consumerSettings(settings, index),
+      consumer,
+      credits: settings.consumers.length === 1 ? window : new Share(window, settings.consumers.length),
+      counters,
+      clock,
+      random,
+      log,
+      ended: this.#ended.signal,
+      isWanted: () => this.#connected && this.#breaker?.state !== 'open',
+      onMessage: (message, ackSubject) => this.#runner.accept(message, ackSubject),
+      onAdopted: () => this.#onAdopted(),
+    });
+  }
+
   #startSweeping(): NodeJS.Timeout {
-    return setInterval(() => this.#sweep(), sweepPeriodMs(this.#consumer.ackWaitMs));
+    return setInterval(() => this.#sweep(), sweepPeriodMs(this.#leases.ackWaitMs));
   }
 
   #sweep(): void {
@@ -290,13 +278,12 @@ export class Engine {
     this.#acks.sweep(nowMs, this.#connected);
     this.#settler.sweep(nowMs);
     this.#measureService();
-    if (!blocked) this.#pull.watch(nowMs);
-    this.#stallWatch.sweep(nowMs);
+    for (const source of this.#sources) source.sweep(nowMs, blocked);
     this.#onRoom();
   }
 
   #onRoom(): void {
-    this.#pull.refill();
+    for (const source of this.#sources) source.refill();
     if (this.#waiters.length === 0) return;
     this.#waiters = this.#waiters.filter(({ condition, resolve }) => {
       if (!condition()) return true;
@@ -330,46 +317,26 @@ export class Engine {
     onBreaker();
     if (this.#ended.signal.aborted) return;
     if (state === 'open') {
-      this.#pull.withdraw();
+      for (const source of this.#sources) source.withdraw();
       this.#runner.handBackBuffered();
       return;
     }
     window.cap = state === 'half-open' ? (this.#breaker?.policy.probes ?? Infinity) : Infinity;
     this.#runner.resume();
-    if (state === 'half-open' && this.#connected && !this.#rechecking) this.start();
-    else this.#pull.refill();
+    if (state === 'half-open') this.start();
+    else this.#onRoom();
   }
 
-  async #recheck(reason: string): Promise<void> {
-    if (this.#rechecking || this.#ended.signal.aborted) return;
-    this.#rechecking = true;
-    const { connection, settings, clock, log } = this.#parts;
-    log.warn({ reason }, 'looking at the consumer again before pulling on');
-    try {
-      const dueMs = this.#lastRecheckMs + recheckPeriodMs;
-      if (dueMs > clock.monotonicMs()) await sleep(dueMs - clock.monotonicMs(), this.#ended.signal);
-      this.#lastRecheckMs = clock.monotonicMs();
-      const consumer = await awaitConsumer(connection, settings, {
-        mustFit: false,
-        signal: this.#ended.signal,
-        log,
-      });
-      if (consumer !== undefined) this.#adopt(consumer);
-    } finally {
-      this.#rechecking = false;
-    }
+  #onAdopted(): void {
+    const ackWaitMs = shortestAckWaitMs(this.#sources);
+    if (ackWaitMs === this.#leases.ackWaitMs) return;
+    this.#leases.ackWaitMs = ackWaitMs;
+    clearInterval(this.#timer);
+    this.#timer = this.#startSweeping();
   }
+}
 
-  #adopt(consumer: Consumer): void {
-    const { log } = this.#parts;
-    if (consumer.ackWaitMs !== this.#consumer.ackWaitMs) {
-      this.#leases.ackWaitMs = consumer.ackWaitMs;
-      clearInterval(this.#timer);
-      this.#consumer = consumer;
-      this.#timer = this.#startSweeping();
-    }
-    this.#consumer = consumer;
-    log.info('the consumer is there; pulling');
-    this.start();
-  }
+/** All leases are treated as if they were this long: extending one too early does no harm. */
+function shortestAckWaitMs(consumers: readonly { readonly ackWaitMs: number }[]): number {
+  return Math.min(...consumers.map(({ ackWaitMs }) => ackWaitMs));
 }

@@ -8,7 +8,7 @@ import { within } from '../lifecycle/within.ts';
 import type { Counters } from '../report/counters.ts';
 import { reactTo } from './status.ts';
 import type { Reaction, RecheckReason, RepullReason } from './status.ts';
-import type { Window } from './window.ts';
+import type { Credits } from './window.ts';
 
 /** How long the server keeps a pull open. */
 const expiresMs = 30_000;
@@ -41,7 +41,7 @@ export type PullParts = {
   readonly inboxPrefix: string;
   readonly stream: string;
   readonly consumer: string;
-  readonly window: Window;
+  readonly credits: Credits;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly random: () => number;
@@ -78,6 +78,7 @@ export class PullLoop {
   #heard = false;
   #lastHeardMs = 0;
   #quietSinceMs = 0;
+  #messages = 0;
   #messagesSeen = 0;
 
   constructor(parts: PullParts) {
@@ -91,7 +92,7 @@ export class PullLoop {
 
   /** For how long pulls have been open and no message has come, milliseconds; 0 while nothing is asked for. */
   quietMs(nowMs: number): number {
-    return this.#phase === 'pulling' && this.#parts.window.outstanding > 0 ? nowMs - this.#quietSinceMs : 0;
+    return this.#phase === 'pulling' && this.#parts.credits.outstanding > 0 ? nowMs - this.#quietSinceMs : 0;
   }
 
   /** The silence has been explained: there is no work. */
@@ -138,9 +139,9 @@ export class PullLoop {
   /** Called whenever room may have appeared: cheap when there is none. */
   refill(): void {
     if (this.#phase !== 'pulling' || this.#delay !== undefined) return;
-    const { window } = this.#parts;
-    for (let credits = window.credits; credits > 0; credits = window.credits) {
-      this.#pull(Math.min(credits, this.#limits.maxBatch));
+    const { credits } = this.#parts;
+    for (let wanted = credits.credits; wanted > 0; wanted = credits.credits) {
+      this.#pull(Math.min(wanted, this.#limits.maxBatch));
     }
   }
 
@@ -149,8 +150,8 @@ export class PullLoop {
    * is still unread then.
    */
   watch(nowMs: number): void {
-    if (this.#messagesSeen !== this.#parts.counters.deliveries) {
-      this.#messagesSeen = this.#parts.counters.deliveries;
+    if (this.#messagesSeen !== this.#messages) {
+      this.#messagesSeen = this.#messages;
       this.#quietSinceMs = nowMs;
     }
     if (this.#heard) {
@@ -158,8 +159,8 @@ export class PullLoop {
       this.#lastHeardMs = nowMs;
       return;
     }
-    const { window, counters, log } = this.#parts;
-    if (this.#phase !== 'pulling' || window.outstanding === 0) return;
+    const { credits, counters, log } = this.#parts;
+    if (this.#phase !== 'pulling' || credits.outstanding === 0) return;
     if (nowMs - this.#lastHeardMs <= 2 * idleHeartbeatMs) return;
     counters.watchdogRepulls += 1;
     log.warn({ silentMs: Math.round(nowMs - this.#lastHeardMs) }, 'the server fell silent; pulling again');
@@ -174,7 +175,7 @@ export class PullLoop {
   async drain(): Promise<void> {
     this.#phase = 'ended';
     clearTimeout(this.#delay);
-    if (this.#parts.window.outstanding > 0) await within(runOutMs, this.#ranOut.promise);
+    if (this.#parts.credits.outstanding > 0) await within(runOutMs, this.#ranOut.promise);
     this.#void();
     const subscription = this.#subscription;
     this.#subscription = undefined;
@@ -190,8 +191,8 @@ export class PullLoop {
   }
 
   #pull(batch: number): void {
-    const { connection, window, counters, clock, log } = this.#parts;
-    if (window.outstanding === 0) {
+    const { connection, credits, counters, clock, log } = this.#parts;
+    if (credits.outstanding === 0) {
       this.#lastHeardMs = clock.monotonicMs();
       this.#quietSinceMs = this.#lastHeardMs;
     }
@@ -203,7 +204,7 @@ export class PullLoop {
       // The server refuses a heartbeat longer than half of the expiry.
       idle_heartbeat: msToNanos(Math.min(idleHeartbeatMs, expires / 2)),
     });
-    window.asked(batch);
+    credits.asked(batch);
     counters.pulls += 1;
     try {
       connection.publish(this.#nextSubject, request, {
@@ -229,9 +230,10 @@ export class PullLoop {
       return;
     }
     this.#refusals = 0;
-    this.#parts.window.arrived();
+    this.#messages += 1;
+    this.#parts.credits.arrived();
     this.#parts.onMessage(message, ackSubject);
-    if (this.#phase === 'ended' && this.#parts.window.outstanding === 0) this.#ranOut.resolve(undefined);
+    if (this.#phase === 'ended' && this.#parts.credits.outstanding === 0) this.#ranOut.resolve(undefined);
     else this.refill();
   }
 
@@ -246,7 +248,7 @@ export class PullLoop {
         return;
       case 'returned':
         this.#refusals = 0;
-        this.#parts.window.returned(reaction.messages ?? Infinity);
+        this.#parts.credits.returned(reaction.messages ?? Infinity);
         this.refill();
         return;
       case 'repull':
@@ -287,7 +289,7 @@ export class PullLoop {
     this.#refusals = this.#phase === 'pulling' ? this.#refusals : 0;
     clearTimeout(this.#delay);
     this.#delay = undefined;
-    this.#parts.window.voided();
+    this.#parts.credits.voided();
   }
 }
 

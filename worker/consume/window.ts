@@ -1,3 +1,18 @@
+/** What a pull loop goes by. */
+export type Credits = {
+  /** Messages that it should ask for now. */
+  readonly credits: number;
+  /** Messages asked for that have not arrived. */
+  readonly outstanding: number;
+  asked(messages: number): void;
+  /** A message arrived; one of a pull that was given up must not make the count negative. */
+  arrived(): void;
+  /** A pull ended without delivering this many of the messages it asked for. */
+  returned(messages: number): void;
+  /** Every open pull is void. */
+  voided(): void;
+};
+
 /**
  * How many messages this process may hold, as arithmetic. All counts are messages; those in slots count by their weight,
  * which is 1 unless the worker weighs its jobs.
@@ -12,7 +27,7 @@
  * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
  * until there is room again.
  */
-export class Window {
+export class Window implements Credits {
   slots: number;
   prefetch: number;
   running = 0;
@@ -41,28 +56,73 @@ export class Window {
    * serves many jobs and a slot still never waits for a round trip.
    */
   get credits(): number {
-    if (this.waiting >= this.maxWaiting) return 0;
-    const most = Math.min(this.slots - this.stuck + this.prefetch, this.cap);
-    const wanted = most - this.running - this.settling;
+    const wanted = this.#wanted;
     const onTheWay = this.buffered + this.outstanding;
     return onTheWay * 2 <= wanted ? wanted - onTheWay : 0;
+  }
+
+  /** Places that no message has taken, those that are on their way left out of account. */
+  get room(): number {
+    return this.#wanted - this.buffered;
+  }
+
+  get #wanted(): number {
+    if (this.waiting >= this.maxWaiting) return 0;
+    const most = Math.min(this.slots - this.stuck + this.prefetch, this.cap);
+    return most - this.running - this.settling;
   }
 
   asked(messages: number): void {
     this.outstanding += messages;
   }
 
-  /** A message arrived; one of a pull that was given up must not make the count negative. */
   arrived(): void {
     if (this.outstanding > 0) this.outstanding -= 1;
   }
 
-  /** A pull ended without delivering this many of the messages it asked for. */
   returned(messages: number): void {
     this.outstanding = Math.max(0, this.outstanding - messages);
   }
 
-  /** Every open pull is void. */
+  voided(): void {
+    this.outstanding = 0;
+  }
+}
+
+/**
+ * The part of a window that one of several consumers may ask for: an equal share of what is free, and one message at
+ * least, since nobody knows which of them has work. With fewer places than consumers, all may deliver at once and fill
+ * the buffer; the options refuse that.
+ */
+export class Share implements Credits {
+  readonly #window: Window;
+  readonly #shares: number;
+  outstanding = 0;
+
+  constructor(window: Window, shares: number) {
+    this.#window = window;
+    this.#shares = shares;
+  }
+
+  get credits(): number {
+    const { room } = this.#window;
+    if (room <= 0) return 0;
+    const wanted = Math.max(1, Math.floor(room / this.#shares));
+    return this.outstanding * 2 <= wanted ? wanted - this.outstanding : 0;
+  }
+
+  asked(messages: number): void {
+    this.outstanding += messages;
+  }
+
+  arrived(): void {
+    if (this.outstanding > 0) this.outstanding -= 1;
+  }
+
+  returned(messages: number): void {
+    this.outstanding = Math.max(0, this.outstanding - messages);
+  }
+
   voided(): void {
     this.outstanding = 0;
   }

@@ -26,7 +26,7 @@ function startLoop(queue: Queue) {
     inboxPrefix: '_INBOX',
     stream: queue.stream,
     consumer: queue.consumer,
-    window,
+    credits: window,
     counters,
     clock: systemClock,
     random: () => 0,
