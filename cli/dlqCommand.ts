@@ -22,7 +22,8 @@ Examples:
   penstock dlq list DEAD --reason AttemptsExhausted --newer-than 2h
   penstock dlq show DEAD 17
   penstock dlq redrive DEAD --consumer thumbnails --dry-run
-  penstock dlq purge DEAD --older-than 30d`;
+  penstock dlq purge DEAD --older-than 30d
+  penstock dlq sweep IMAGES thumbnails --into DEAD --create --every 10`;
 
 /** `penstock dlq …`: for the person who looks after dead letters. */
 export function addDlqCommands(program: Command): void {
@@ -69,6 +70,47 @@ export function addDlqCommands(program: Command): void {
       }
       return run(stream, { ...filter, json }, { kind: 'purge', dryRun });
     });
+
+  addSweep(dlq);
+}
+
+type SweepOptions = {
+  readonly into: string;
+  readonly subject?: string;
+  readonly advisories: string;
+  readonly create: boolean;
+  readonly every?: number;
+  readonly json: boolean;
+};
+
+function addSweep(dlq: Command): void {
+  dlq
+    .command('sweep')
+    .description(
+      'Bury the jobs that the server gave up at the max_deliver of their consumer: those that take workers down.',
+    )
+    .argument('<stream>', 'stream of the jobs')
+    .argument('<consumer>', 'consumer of the workers')
+    .requiredOption('--into <dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM')
+    .option('--subject <subject>', 'what they have in PENSTOCK_DEAD_LETTER_SUBJECT, if they have')
+    .option(
+      '--advisories <stream>',
+      'stream that keeps what the server says about them',
+      'PENSTOCK_ADVISORIES',
+    )
+    .option(
+      '--create',
+      'create that stream when it is missing; it hears only what is said from then on',
+      false,
+    )
+    .option('--every <seconds>', 'go on until a signal ends it, with so many seconds between', everySeconds)
+    .option('--json', 'print JSON, one object a line', false)
+    .action(async (stream: string, consumer: string, options: SweepOptions) => {
+      const { every, subject, ...rest } = options;
+      const { sweep } = await import('./dlqSweep.ts');
+      const args = { ...rest, stream, consumer, subject, everySeconds: every };
+      process.exitCode = await sweep(args, readConfig().nats);
+    });
 }
 
 type RedriveOptions = FilterOptions & { readonly dryRun: boolean; readonly rate: number };
@@ -94,6 +136,12 @@ async function run(
   const { json, ...filter } = options;
   const { dlq } = await import('./dlq.ts');
   process.exitCode = await dlq({ stream, filter, json, action }, readConfig().nats);
+}
+
+function everySeconds(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0.1 && value <= 86_400) return value;
+  throw new InvalidArgumentError(`"${text}" is not a number of seconds between 0.1 and 86400.`);
 }
 
 const unitMs: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };

@@ -54,7 +54,13 @@ export type Verdict =
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly error: Error }
   | { readonly kind: 'handBack' };
 
-export type DeadLetterReason = 'Discarded' | 'MalformedPayload' | 'AttemptsExhausted' | 'Expired';
+export type DeadLetterReason =
+  | 'Discarded'
+  | 'MalformedPayload'
+  | 'AttemptsExhausted'
+  | 'Expired'
+  /** Given up by the server, at the consumer's `max_deliver`, and found by the sweeper. */
+  | 'DeliveriesExhausted';
 
 export type RetryPolicy = {
   /** Attempts that a job gets in all. */
