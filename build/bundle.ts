@@ -4,13 +4,14 @@
  *
  *     operator/main.mjs          the operator on Kubernetes
  *     worker/main.mjs HANDLER    the worker program
+ *     worker/thread.mjs          what runs in its threads; the pool itself stays a package, as it starts a file of its own
  *     worker/index.mjs           `penstock/worker`, for handlers: it shares its code with the program
  *
  * Modules are split where the sources import dynamically: what main.mjs does before its import, as turning the compile
  * cache on, still happens before the rest is loaded. Handler modules are loaded by path at run time as before.
  */
 import { readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -23,23 +24,34 @@ const { engines, version } = JSON.parse(readFileSync(join(root, 'package.json'),
   version: string;
 };
 
-await bundle('operator', ['operator/main.ts']);
-await bundle('worker', ['worker/main.ts', 'worker/index.ts']);
+await bundle('operator', { main: 'operator/main.ts' });
+await bundle('worker', {
+  main: 'worker/main.ts',
+  index: 'worker/index.ts',
+  thread: 'worker/handle/threads/thread.ts',
+});
+for (const part of ['package.json', 'LICENSE', 'dist']) {
+  await cp(join(root, 'node_modules/piscina', part), join(folder, 'worker/node_modules/piscina', part), {
+    recursive: true,
+    filter: (file) => !/\.(d\.ts|map)$/.test(file),
+  });
+}
 // Handlers find it under the name that they import in the repository.
 await writeFile(
   join(folder, 'worker/package.json'),
   `${JSON.stringify({ name: 'penstock', version, type: 'module', exports: { './worker': './index.mjs' } }, null, 2)}\n`,
 );
 
-async function bundle(name: string, entries: readonly string[]): Promise<void> {
+async function bundle(name: string, entryPoints: Record<string, string>): Promise<void> {
   const outdir = join(folder, name);
   await rm(outdir, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [...entries],
+    entryPoints,
     outdir,
     outExtension: { '.js': '.mjs' },
     bundle: true,
+    external: ['piscina'],
     splitting: true,
     platform: 'node',
     format: 'esm',

@@ -19,6 +19,7 @@ const program = new Command('penstock')
   .version(version)
   .showHelpAfterError('Add --help to see what fits.')
   .configureHelp({ showGlobalOptions: true })
+  .enablePositionalOptions()
   .exitOverride();
 
 program
@@ -153,20 +154,28 @@ Examples:
 
 program
   .command('worker')
-  .description('Run a worker with the default export of a module as its handler.')
-  .argument('<module>', 'path of a .ts, .js or .mjs file that exports a function by default')
+  .description('Run a worker: each job is a call of a module, a request to a server, or a run of a program.')
+  .argument('<handler>', 'path of a module that exports a function by default, http(s)://…, or exec:PROGRAM')
+  .argument('[args...]', 'arguments of the program')
+  .passThroughOptions()
   .addHelpText(
     'after',
     `
+A module runs in the worker itself, or in threads of it with PENSTOCK_HANDLER_THREADS=true. A server gets each job as a
+POST; its status is the answer: 2xx done, 4xx give up, 429 and 5xx again. A program gets it on stdin; its exit code is
+the answer: 0 done, 65 give up, others again.
+
 All settings come from the environment: PENSTOCK_STREAM and PENSTOCK_CONSUMER are required, NATS_URL defaults to
 nats://127.0.0.1:4222; docs/worker.md lists the rest.
 
-Example:
-  PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker examples/handlers/hello.ts`,
+Examples:
+  PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker examples/handlers/hello.ts
+  PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker http://127.0.0.1:8080/jobs
+  PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker exec:./resize --width 200`,
   )
-  .action(async (module: string) => {
+  .action(async (handler: string, args: string[]) => {
     const { runWorkerProgram } = await import('../worker/program.ts');
-    process.exitCode = await runWorkerProgram(module);
+    process.exitCode = await runWorkerProgram(handler, args);
   });
 
 addDlqCommands(program);

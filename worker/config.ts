@@ -7,6 +7,7 @@ import { msToSeconds, secondsToMs } from '#common/units.ts';
 import { admissionDefaults } from './consume/admissionPolicy.ts';
 import { keySourcePattern } from './consume/key.ts';
 import type { KeySource } from './consume/key.ts';
+import type { HandlerSettings } from './handle/choice.ts';
 import { bucketNamePattern, jetStreamNamePattern } from './optionChecks.ts';
 import { workerDefaults } from './options.ts';
 import type { WorkerOptions } from './options.ts';
@@ -112,6 +113,14 @@ export const workerEnvironmentSchema = z.object({
     .regex(/^header:[!-9;-~]+$/, 'must be header:NAME')
     .optional()
     .describe('Header with the number of slots that a job takes. Default none: one each.'),
+  PENSTOCK_HANDLER_THREADS: flag
+    .default(false)
+    .describe(
+      'Run a handler module in worker threads, one for each slot: for handlers that compute. Default false.',
+    ),
+  PENSTOCK_HANDLER_THREAD_MEMORY_MB: wholeNumber(16, 1_000_000)
+    .optional()
+    .describe("JavaScript heap of a thread; one that needs more ends, and its job fails. Default Node's."),
   PENSTOCK_JOB_TIMEOUT_SECONDS: seconds
     .optional()
     .describe(`Time limit of a job. ${defaultSeconds(workerDefaults.jobTimeoutMs)}`),
@@ -273,14 +282,17 @@ export const workerEnvironmentSchema = z.object({
     .describe(`One of ${logLevels.join(', ')}. Default info.`),
 });
 
+export type WorkerConfig = WorkerOptions & {
+  readonly logger: Logger;
+  readonly handlerSettings: Omit<HandlerSettings, 'handler' | 'args'>;
+};
+
 /**
  * The environment as options. Where it says nothing, the defaults of worker/options.ts hold.
  *
  * @throws PenstockError `InvalidConfiguration`, naming every variable that does not fit, its value and what would.
  */
-export function readConfig(
-  environment: Environment = process.env,
-): WorkerOptions & { readonly logger: Logger } {
+export function readConfig(environment: Environment = process.env): WorkerConfig {
   const env = parseEnvironment(workerEnvironmentSchema, environment);
   const replica = env.PENSTOCK_REPLICA ?? env.POD_NAME;
   const deadLetterStream = env.PENSTOCK_DEAD_LETTER_STREAM;
@@ -291,6 +303,14 @@ export function readConfig(
     consumer: env.PENSTOCK_CONSUMER,
     nats: compileNatsSettings(env),
     logger: createLogger('worker', env.PENSTOCK_LOG_LEVEL),
+    handlerSettings: {
+      threads: env.PENSTOCK_HANDLER_THREADS,
+      threadMemoryMb: env.PENSTOCK_HANDLER_THREAD_MEMORY_MB,
+      slots: env.PENSTOCK_SLOTS ?? workerDefaults.slots,
+      killGraceMs: (env.PENSTOCK_ABORT_GRACE_SECONDS ?? workerDefaults.abortGraceMs) / 2,
+      logLevel: env.PENSTOCK_LOG_LEVEL,
+      environment,
+    },
     ...given('slots', env.PENSTOCK_SLOTS),
     ...given('prefetch', env.PENSTOCK_PREFETCH),
     // Its pattern has been checked.

@@ -6,6 +6,7 @@ export { Discard, RetryLater } from './outcome/verdict.ts';
 export type { Job } from './consume/job.ts';
 export type { Handler, JobContext } from './handle/context.ts';
 export type { FlightOptions, FlightWork } from './handle/flight.ts';
+export type { HandlerHost } from './handle/host.ts';
 export { Publisher } from './produce/publisher.ts';
 export type { PublisherOptions, PublisherStats } from './produce/publisher.ts';
 export type { OutgoingMessage, Stored } from './produce/wire.ts';

@@ -4,10 +4,10 @@ import { enableCompileCache } from 'node:module';
 enableCompileCache();
 const { runWorkerProgram } = await import('./program.ts');
 
-const [, , handlerPath] = process.argv;
-if (handlerPath === undefined) {
-  process.stderr.write('usage: node worker/main.ts HANDLER\n');
+const [, , handler, ...args] = process.argv;
+if (handler === undefined) {
+  process.stderr.write('usage: node worker/main.ts HANDLER [ARG…]\n');
   process.exit(2);
 }
 // Handlers may leave timers and sockets open: the process ends when its work has.
-process.exit(await runWorkerProgram(handlerPath));
+process.exit(await runWorkerProgram(handler, args));

@@ -3,7 +3,7 @@ import type { Logger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { readConfig } from './config.ts';
 import type { Environment } from './config.ts';
-import { loadHandler } from './handle/module.ts';
+import { openHandler } from './handle/choice.ts';
 import { runWorker } from './run.ts';
 import type { RunningWorker } from './run.ts';
 
@@ -11,19 +11,25 @@ import type { RunningWorker } from './run.ts';
 const exitCodeOfMemory = 3;
 
 /**
- * The worker program: `penstock worker HANDLER`. Runs until a signal ends it: the first SIGTERM or SIGINT gracefully,
+ * The worker program: `penstock worker HANDLER [ARG…]`. Runs until a signal ends it: the first SIGTERM or SIGINT gracefully,
  * a second one at once.
  *
- * @param handlerPath module whose default export is the handler.
+ * @param handler path of a module whose default export is the handler, `http(s)://…`, or `exec:PROGRAM`.
+ * @param args of that program.
  * @param environment settings; the process's own by default.
  * @returns the exit code: 0 when everything was settled or handed back; 1, after one line on stderr, when the worker
  *   could not work or NATS did not confirm its goodbye; 3 when it drained because its memory passed the ceiling.
  */
-export async function runWorkerProgram(handlerPath: string, environment?: Environment): Promise<number> {
+export async function runWorkerProgram(
+  handler: string,
+  args: readonly string[],
+  environment?: Environment,
+): Promise<number> {
   using shutdown = listenForShutdown();
   try {
-    const { logger, ...options } = readConfig(environment);
-    const worker = await runWorker({ ...options, logger }, await loadHandler(handlerPath));
+    const { logger, handlerSettings, ...options } = readConfig(environment);
+    const host = await openHandler({ ...handlerSettings, handler, args });
+    const worker = await runWorker({ ...options, logger }, host);
     shutdown.requested.addEventListener('abort', () => worker.stop());
     shutdown.forced.addEventListener('abort', () => worker.stopNow());
     if (shutdown.requested.aborted) worker.stop();

@@ -12,6 +12,8 @@ import { Engine } from './consume/engine.ts';
 import { Window } from './consume/window.ts';
 import type { Handler } from './handle/context.ts';
 import { flightStream } from './handle/fleetFlights.ts';
+import { toHost } from './handle/host.ts';
+import type { HandlerHost } from './handle/host.ts';
 import { ensureStream } from './jetstream/ensureStream.ts';
 import { connectPatiently } from './lifecycle/connect.ts';
 import { drain } from './lifecycle/drain.ts';
@@ -71,12 +73,15 @@ export type RunningWorker = {
 
 /**
  * Pulls jobs from a durable JetStream consumer and runs the handler for each, until stopped. NATS may be down or the
- * consumer missing: the worker waits for them.
+ * consumer missing: the worker waits for them. A host is disposed of at the end.
  *
  * @throws PenstockError `InvalidOptions`, or `PortInUse` / `HttpListenFailed`.
  */
-export async function runWorker(options: WorkerOptions, handler: Handler): Promise<RunningWorker> {
-  const worker = new Worker(compileOptions(options), handler);
+export async function runWorker(
+  options: WorkerOptions,
+  handler: Handler | HandlerHost,
+): Promise<RunningWorker> {
+  const worker = new Worker(compileOptions(options), toHost(handler));
   await worker.listen();
   worker.begin();
   return worker;
@@ -86,7 +91,7 @@ class Worker implements RunningWorker {
   readonly ready: Promise<void>;
   readonly done: Promise<StopSummary>;
   readonly #settings: Settings;
-  readonly #handler: Handler;
+  readonly #host: HandlerHost;
   readonly #log: Logger;
   /** One per consumer: each source of a pool hears of all its workers. */
   readonly #identities: readonly Identity[];
@@ -106,9 +111,9 @@ class Worker implements RunningWorker {
   #slotMs = 0;
   #slotsCountedMs = 0;
 
-  constructor(settings: Settings, handler: Handler) {
+  constructor(settings: Settings, host: HandlerHost) {
     this.#settings = settings;
-    this.#handler = handler;
+    this.#host = host;
     const { stream, consumers, replica, slots, prefetch, logger } = settings;
     this.#log = logger.child({ stream, consumer: consumers.join(','), replica });
     const startedAtMs = this.#clock.wallMs();
@@ -188,6 +193,7 @@ class Worker implements RunningWorker {
     } finally {
       if (this.#lifecycle.state !== 'stopped') this.#lifecycle.enter('stopped');
       await this.#http?.[Symbol.asyncDispose]();
+      await this.#host[Symbol.asyncDispose]();
     }
   }
 
@@ -200,7 +206,9 @@ class Worker implements RunningWorker {
     }, heartbeatIntervalMs);
     try {
       const consumers = await this.#awaitConsumers(connection);
-      return consumers.length === 0 ? this.#summary(true) : await this.#work(connection, consumers);
+      if (consumers.length > 0) await this.#host.prepare(this.#stop.signal, this.#log);
+      if (consumers.length === 0 || this.#stop.signal.aborted) return this.#summary(true);
+      return await this.#work(connection, consumers);
     } finally {
       clearInterval(beats);
       this.#lifecycle.enter('stopped');
@@ -233,7 +241,7 @@ class Worker implements RunningWorker {
       connection,
       consumers,
       settings: this.#settings,
-      handler: this.#handler,
+      handler: this.#host.handle,
       window: this.#window,
       counters: this.#counters,
       clock: this.#clock,

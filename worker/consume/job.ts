@@ -8,7 +8,7 @@ import type { AckFacts } from './ackSubject.ts';
 /** What a handler gets to work on. */
 export type Job = {
   /** The payload: a copy, which the handler may change. */
-  readonly data: Uint8Array;
+  readonly data: Uint8Array<ArrayBuffer>;
   /**
    * The payload as JSON.
    *
@@ -69,12 +69,25 @@ export class Delivery {
 
 const keyHeader = idempotencyKeyHeader.toLowerCase();
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** @throws MalformedPayload, naming the job. */
+export function parseJson(job: Pick<Job, 'stream' | 'sequence'>, payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8.decode(payload));
+  } catch (error) {
+    throw new MalformedPayload(
+      `the payload of ${job.stream}:${job.sequence} (${payload.length} bytes) is not JSON: ${describeError(error)}`,
+      { cause: error },
+    );
+  }
+}
+
 const noFacts: AckFacts = { stream: '', consumer: '', deliveries: 0, streamSequence: 0, publishedAtMs: 0 };
 
 /** A job as a view of its delivery: everything that costs something is computed when it is first asked for. */
 export class DeliveredJob implements Job {
   readonly #delivery: Delivery;
-  #data: Uint8Array | undefined;
+  #data: Uint8Array<ArrayBuffer> | undefined;
   #facts: AckFacts | undefined;
   #headers: ReadonlyMap<string, string> | undefined;
 
@@ -82,20 +95,13 @@ export class DeliveredJob implements Job {
     this.#delivery = delivery;
   }
 
-  get data(): Uint8Array {
-    return (this.#data ??= this.#delivery.message.data.slice());
+  get data(): Uint8Array<ArrayBuffer> {
+    // Not slice(): of the client's Buffers, that is a view, and the handler would write into the connection's memory.
+    return (this.#data ??= new Uint8Array(this.#delivery.message.data));
   }
 
   json(): unknown {
-    const bytes = this.#delivery.message.data;
-    try {
-      return JSON.parse(utf8.decode(bytes));
-    } catch (error) {
-      throw new MalformedPayload(
-        `the payload of ${this.stream}:${this.sequence} (${bytes.length} bytes) is not JSON: ${describeError(error)}`,
-        { cause: error },
-      );
-    }
+    return parseJson(this, this.#delivery.message.data);
   }
 
   get headers(): ReadonlyMap<string, string> {

@@ -115,10 +115,9 @@ export class HandlerContext implements JobContext {
   }
 }
 
-export function abortReason(
-  name: 'TimeoutError' | 'ShutdownError' | 'LeaseLostError',
-  message: string,
-): Error {
+export type AbortName = 'TimeoutError' | 'ShutdownError' | 'LeaseLostError';
+
+export function abortReason(name: AbortName, message: string): Error {
   const error = new Error(message);
   error.name = name;
   return error;

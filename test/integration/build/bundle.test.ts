@@ -51,7 +51,10 @@ async function createQueue(name: string): Promise<void> {
   await manager.consumers.add(name, { durable_name: 'work', ack_policy: 'explicit' });
 }
 
-test('the worker runs a handler module that imports penstock/worker, and stops in order', async () => {
+test.each([
+  ['in itself', 1],
+  ['in threads', 2],
+])('the worker runs a handler module %s, and stops in order', async (where, deadLetters) => {
   const handler = join(folder, 'handler.mjs');
   await writeFile(
     handler,
@@ -61,21 +64,23 @@ test('the worker runs a handler module that imports penstock/worker, and stops i
        if (text === 'bad') throw new Discard('it is bad');
      };`,
   );
-  await createQueue('JOBS');
-  for (const text of ['good', 'bad', 'good']) await jetstream(connection).publish('JOBS.job', text);
+  const stream = where.replace(' ', '-');
+  await createQueue(stream);
+  for (const text of ['good', 'bad', 'good']) await jetstream(connection).publish(`${stream}.job`, text);
   await using worker = run(workerProgram(), [handler], {
     NATS_URL: nats.url,
-    PENSTOCK_STREAM: 'JOBS',
+    PENSTOCK_STREAM: stream,
     PENSTOCK_CONSUMER: 'work',
+    PENSTOCK_HANDLER_THREADS: `${where === 'in threads'}`,
     PENSTOCK_DEAD_LETTER_STREAM: 'DEAD',
     PENSTOCK_HTTP_PORT: '0',
     PENSTOCK_HTTP_HOST: '127.0.0.1',
   });
   await until('every job to be settled', async () => {
-    const { num_pending, num_ack_pending } = await manager.consumers.info('JOBS', 'work');
+    const { num_pending, num_ack_pending } = await manager.consumers.info(stream, 'work');
     return num_pending === 0 && num_ack_pending === 0;
   });
-  expect((await manager.streams.info('DEAD')).state.messages).toBe(1);
+  expect((await manager.streams.info('DEAD')).state.messages).toBe(deadLetters);
   worker.child.kill('SIGTERM');
   expect(await worker.ended, worker.stderr()).toBe(0);
 });

@@ -16,7 +16,10 @@ describe('--help teaches', () => {
       args: ['dlq', '--help'],
       says: [/list/, /show/, /redrive/, /purge/, /Exit codes/, /Examples:/],
     },
-    'how to run a worker': { args: ['worker', '--help'], says: [/PENSTOCK_STREAM/, /Example:/] },
+    'how to run a worker': {
+      args: ['worker', '--help'],
+      says: [/PENSTOCK_STREAM/, /exec:PROGRAM/, /Examples:/],
+    },
   };
   test.each(Object.entries(cases))('%s', async (_, { args, says }) => {
     await using program = penstock(args);

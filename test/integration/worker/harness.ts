@@ -8,7 +8,7 @@ import { connect } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createLogger } from '#common/log.ts';
 import { runWorker } from '../../../worker/index.ts';
-import type { Handler, RunningWorker, WorkerOptions } from '../../../worker/index.ts';
+import type { Handler, HandlerHost, RunningWorker, WorkerOptions } from '../../../worker/index.ts';
 import { until as untilSeen } from '../../builders/until.ts';
 
 /** Waits for a state of the world; a failure quotes the condition. */
@@ -110,14 +110,20 @@ export class Queue implements AsyncDisposable {
 export type DisposableWorker = RunningWorker & AsyncDisposable;
 
 /** A worker in this process that has begun to pull, and is stopped at the end of the test whatever happens. */
-export async function startWorker(options: WorkerOptions, handler: Handler): Promise<DisposableWorker> {
+export async function startWorker(
+  options: WorkerOptions,
+  handler: Handler | HandlerHost,
+): Promise<DisposableWorker> {
   const worker = await beginWorker(options, handler);
   await worker.ready;
   return worker;
 }
 
 /** The same without waiting for NATS or the consumer. */
-export async function beginWorker(options: WorkerOptions, handler: Handler): Promise<DisposableWorker> {
+export async function beginWorker(
+  options: WorkerOptions,
+  handler: Handler | HandlerHost,
+): Promise<DisposableWorker> {
   const worker = await runWorker(options, handler);
   return Object.assign(worker, {
     async [Symbol.asyncDispose]() {

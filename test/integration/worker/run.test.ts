@@ -33,6 +33,20 @@ describe('a worker', () => {
     });
   });
 
+  test('gives each handler a payload of its own, to be changed as it likes', async () => {
+    await using queue = await Queue.create(server.url);
+    await queue.publish(200);
+    const seen: string[] = [];
+    await using _ = await startWorker(queue.options({ slots: 8 }), async (job) => {
+      seen.push(new TextDecoder().decode(job.data));
+      expect(job.data.buffer.byteLength).toBe(job.data.length);
+      job.data.fill(0);
+      await delay(1);
+    });
+    await until(() => queue.isDone());
+    expect(seen.sort()).toEqual(Array.from({ length: 200 }, (_, n) => `${n}`).sort());
+  });
+
   test('describes the job to its handler', async () => {
     await using queue = await Queue.create(server.url);
     await queue.js.publish(`${queue.stream}.a`, '{"n":1}', { msgID: 'key-1' });

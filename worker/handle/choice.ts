@@ -1,0 +1,54 @@
+import type { LogLevel } from '#common/log.ts';
+import { openCommandHandler } from './command/command.ts';
+import { toHost } from './host.ts';
+import type { HandlerHost } from './host.ts';
+import { PenstockError } from '#common/errors.ts';
+import { loadHandler } from './module.ts';
+
+export type HandlerSettings = {
+  /** Path of a module, `http://…`, `https://…`, or `exec:PROGRAM`. */
+  readonly handler: string;
+  /** Arguments of a program. */
+  readonly args: readonly string[];
+  /** Whether a module runs in worker threads. */
+  readonly threads: boolean;
+  readonly threadMemoryMb: number | undefined;
+  readonly slots: number;
+  /** After the abort; a thread or a command that goes on is killed before its job would count as stuck. */
+  readonly killGraceMs: number;
+  readonly logLevel: LogLevel;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+const command = 'exec:';
+
+/**
+ * The handler that a worker is started with. What a kind needs is loaded for that kind only.
+ *
+ * @throws PenstockError `InvalidHandler`, `HandlerNotFound`, `HandlerFailedToLoad`, `HandlerNotAFunction`.
+ */
+export async function openHandler(settings: HandlerSettings): Promise<HandlerHost> {
+  const { handler, args, environment, killGraceMs, logLevel, slots, threads, threadMemoryMb } = settings;
+  if (handler.startsWith(command)) {
+    return openCommandHandler({ program: handler.slice(command.length), args, environment, killGraceMs });
+  }
+  if (args.length > 0) {
+    throw new PenstockError(
+      'InvalidHandler',
+      `${handler} takes no arguments (given: ${args.join(' ')}); only ${command}PROGRAM does`,
+    );
+  }
+  if (/^https?:/.test(handler)) {
+    const { openHttpHandler } = await import('./http/http.ts');
+    return openHttpHandler(handler);
+  }
+  if (!threads) return toHost(await loadHandler(handler));
+  const { openThreadHandler } = await import('./threads/threads.ts');
+  return openThreadHandler({
+    handlerPath: handler,
+    threads: slots,
+    memoryMb: threadMemoryMb,
+    killGraceMs,
+    logLevel,
+  });
+}

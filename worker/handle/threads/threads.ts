@@ -1,0 +1,160 @@
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { BroadcastChannel } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { PenstockError, describeError, toError } from '#common/errors.ts';
+import type { LogLevel, Logger } from '#common/log.ts';
+import type { Job } from '../../consume/job.ts';
+import type { AbortName, JobContext } from '../context.ts';
+import type { HandlerHost } from '../host.ts';
+import type {
+  HostMessage,
+  ThreadCall,
+  ThreadJob,
+  ThreadOutcome,
+  ThreadSetup,
+  ThreadTask,
+  ThrownFacts,
+} from './messages.ts';
+
+/** Threads beyond the first end when they had nothing to do for that long. */
+const idleMs = 60_000;
+/** With V8's own choice, some patterns of allocation pass the limit so fast that V8 ends the whole process. */
+const youngGenerationMb = 16;
+
+export type ThreadSettings = {
+  /** Module whose default export is the handler; each thread loads it once. */
+  readonly handlerPath: string;
+  /** As many as the worker has slots, so that no job waits for a thread. */
+  readonly threads: number;
+  /** Heap of a thread in MB; undefined leaves it to Node. */
+  readonly memoryMb: number | undefined;
+  /** Time from the abort until the thread of a job that goes on is killed. */
+  readonly killGraceMs: number;
+  readonly logLevel: LogLevel;
+};
+
+/** Runs a handler module in worker threads, so that what it computes blocks neither leases nor other jobs. */
+export function openThreadHandler(settings: ThreadSettings): HandlerHost {
+  return new Threads(settings);
+}
+
+let pools = 0;
+
+class Threads implements HandlerHost {
+  readonly #pool: Piscina<ThreadTask, ThreadOutcome>;
+  readonly #channel: BroadcastChannel;
+  readonly #killGraceMs: number;
+  /** Of the jobs that run, by their number. */
+  readonly #contexts = new Map<number, JobContext>();
+  #log: Logger | undefined;
+  #jobs = 0;
+
+  constructor({ handlerPath, threads, memoryMb, killGraceMs, logLevel }: ThreadSettings) {
+    pools += 1;
+    const channel = `penstock-threads-${pools}`;
+    const setup: ThreadSetup = { handlerPath, logLevel, channel };
+    this.#killGraceMs = killGraceMs;
+    this.#channel = new BroadcastChannel(channel);
+    this.#channel.unref();
+    this.#pool = new Piscina({
+      filename: threadFile(),
+      workerData: setup,
+      minThreads: 1,
+      maxThreads: threads,
+      idleTimeout: idleMs,
+      // Waiting by Atomics would freeze sockets and timers of a thread between its jobs.
+      atomics: 'disabled',
+      ...(memoryMb !== undefined && {
+        resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: youngGenerationMb },
+      }),
+    });
+    this.#pool.on('message', (call: ThreadCall) => void this.#serve(call));
+    // Of a thread between two jobs, e.g. by a timer that a job left behind; the pool replaces it.
+    this.#pool.on('error', (error: unknown) => {
+      this.#log?.error({ code: 'StrayException', error: describeError(error) }, 'a handler thread died');
+    });
+  }
+
+  readonly handle = async (job: Job, context: JobContext): Promise<void> => {
+    const id = (this.#jobs += 1);
+    const outcome = await this.#run(id, job, context);
+    if (outcome.kind === 'notLoaded') throw new PenstockError(outcome.code, outcome.message);
+    if (outcome.kind === 'threw') throw rebuild(outcome.error);
+  };
+
+  async prepare(_signal: AbortSignal, log: Logger): Promise<void> {
+    this.#log = log;
+    // The pool starts no thread after one that could not even start, and the task would wait for ever.
+    const notStarted = once(this.#pool, 'error').then(([error]: unknown[]) => {
+      throw new PenstockError('ThreadNotStarted', `no thread can be started: ${describeError(error)}`);
+    });
+    const outcome = await Promise.race([this.#pool.run('load'), notStarted]);
+    if (outcome.kind === 'notLoaded') throw new PenstockError(outcome.code, outcome.message);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.destroy();
+    this.#channel.close();
+  }
+
+  /** What a handler asks of its context. Its thread waits for the answer, or has been killed. */
+  async #serve({ id, call, publish }: ThreadCall): Promise<void> {
+    const context = this.#contexts.get(id);
+    let error: string | undefined;
+    try {
+      await (publish === undefined ? context?.flush() : context?.publish(publish));
+    } catch (failure) {
+      error = describeError(failure);
+    }
+    this.#tell({ kind: 'answer', id, call, error });
+  }
+
+  #tell(message: HostMessage): void {
+    // A job that has been given up has nobody who listens.
+    if (this.#contexts.has(message.id)) this.#channel.postMessage(message);
+  }
+
+  async #run(id: number, job: Job, context: JobContext): Promise<ThreadOutcome> {
+    const { signal, deadline } = context;
+    const task = toThreadJob(id, job, deadline);
+    this.#contexts.set(id, context);
+    const kill = new AbortController();
+    let killTimer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => {
+      const { name, message } = signal.reason as Error & { name: AbortName }; // Made by abortReason.
+      this.#tell({ kind: 'abort', id, name, message });
+      killTimer = setTimeout(() => kill.abort(), this.#killGraceMs);
+    };
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    try {
+      return await this.#pool.run(task, { signal: kill.signal, transferList: [task.data.buffer] });
+    } catch (error) {
+      if (kill.signal.aborted) throw toError(signal.reason);
+      throw new Error(`the thread of the job ended: ${describeError(error)}`, { cause: error });
+    } finally {
+      this.#contexts.delete(id);
+      clearTimeout(killTimer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function toThreadJob(id: number, job: Job, deadline: Date): ThreadJob {
+  const { data, headers, subject, stream, sequence, attempt, publishedAt, idempotencyKey } = job;
+  return { id, data, headers, subject, stream, sequence, attempt, publishedAt, idempotencyKey, deadline };
+}
+
+function rebuild({ name, message, stack, delayMs }: ThrownFacts): Error {
+  const error = Object.assign(new Error(message), delayMs !== undefined && { delayMs });
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** Beside this file in the sources, beside the program in a bundle. */
+function threadFile(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs';
+  return fileURLToPath(new URL(`./thread.${extension}`, import.meta.url));
+}
