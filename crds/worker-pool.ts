@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cronProblem } from './cron.ts';
 import { apiVersion, jetStreamName, metadataSchema, objectName } from './metadata.ts';
 
 const replicaCount = z.int32().min(0).max(100_000);
@@ -36,6 +37,34 @@ const sourceSchema = z.strictObject({
   stream: jetStreamName.describe('Stream that holds the jobs.'),
   consumer: jetStreamName.describe('Durable pull consumer that the workers share.'),
 });
+
+/** Five fields; whether they make sense together is checked when the policy is read. */
+const cronExpression = z
+  .string()
+  .min(9)
+  .max(100)
+  .regex(/^[0-9A-Za-z*,/#?-]+( +[0-9A-Za-z*,/#?-]+){4}$/, 'must be a cron expression of five fields');
+
+const scheduleSchema = z
+  .strictObject({
+    name: objectName.describe('What messages call it.'),
+    timeZone: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[0-9A-Za-z_+/-]+$/, 'must be the name of a time zone, e.g. Europe/Berlin')
+      .default('UTC')
+      .describe('Time zone of `start` and `end`, with its daylight-saving time.'),
+    start: cronExpression.describe('When it begins, as a cron expression: minute hour day month weekday.'),
+    end: cronExpression.describe('When it ends, likewise.'),
+    minReplicas: replicaCount.describe('Never fewer replicas than this in between.'),
+  })
+  .superRefine(({ timeZone, start, end }, context) => {
+    for (const [field, expression] of Object.entries({ start, end })) {
+      const problem = cronProblem(expression, timeZone);
+      if (problem !== undefined) context.addIssue({ code: 'custom', path: [field], message: problem });
+    }
+  });
 
 export const workerPoolSpecSchema = z
   .strictObject({
@@ -173,12 +202,27 @@ export const workerPoolSpecSchema = z
         ackPending: enforcement
           .default('Enforce')
           .describe('No more replicas than max_ack_pending can feed.'),
+        stage: enforcement
+          .default('Enforce')
+          .describe('No more replicas to feed a pool that cannot take more.'),
         scheduling: enforcement
           .default('Enforce')
           .describe('No more replicas while asked ones do not start.'),
       })
       .prefault({})
       .describe('Rules that refuse useless growth: Enforce, only report (Observe), or Disabled.'),
+    schedules: z
+      .array(scheduleSchema)
+      .max(16)
+      .default([])
+      .describe('Floors by time of day or week; the highest of those that are on counts.')
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    feeds: z
+      .array(objectName)
+      .max(8)
+      .default([])
+      .describe('Pools of the same namespace that work on what this one puts out.')
+      .meta({ 'x-kubernetes-list-type': 'set' }),
     fallback: z
       .strictObject({
         afterSeconds: z
@@ -210,6 +254,18 @@ export const workerPoolSpecSchema = z
       new Set(sources.map((s) => `${s.connection} ${s.stream} ${s.consumer}`)).size === sources.length,
     { path: ['sources'], error: 'names the same consumer twice; each source must be unique' },
   )
+  .refine(({ schedules }) => new Set(schedules.map(({ name }) => name)).size === schedules.length, {
+    path: ['schedules'],
+    error: 'has two of the same name; each must be unique',
+  })
+  .refine(({ feeds }) => new Set(feeds).size === feeds.length, {
+    path: ['feeds'],
+    error: 'names a pool twice; each must be unique',
+  })
+  .refine(({ schedules, maxReplicas }) => schedules.every(({ minReplicas }) => minReplicas <= maxReplicas), {
+    path: ['schedules'],
+    error: 'has a minReplicas above maxReplicas',
+  })
   .refine(({ fallback, maxReplicas }) => (fallback?.replicas ?? 0) <= maxReplicas, {
     path: ['fallback', 'replicas'],
     error: 'must not exceed maxReplicas',
@@ -221,6 +277,10 @@ export const workerPoolSpecSchema = z
       {
         rule: '!has(self.fallback) || self.fallback.replicas <= self.maxReplicas',
         message: 'fallback.replicas must not exceed maxReplicas',
+      },
+      {
+        rule: '!has(self.schedules) || self.schedules.all(s, s.minReplicas <= self.maxReplicas)',
+        message: 'schedules[].minReplicas must not exceed maxReplicas',
       },
     ],
   });
@@ -236,5 +296,6 @@ export const workerPoolSchema = z.looseObject({
 export type WorkerPoolSpec = z.output<typeof workerPoolSpecSchema>;
 export type ScalingRules = WorkerPoolSpec['behavior']['scaleUp'];
 export type ScalingPolicy = z.output<typeof scalingPolicySchema>;
+export type Schedule = z.output<typeof scheduleSchema>;
 export type Source = z.output<typeof sourceSchema>;
 export type WorkerPool = z.output<typeof workerPoolSchema>;

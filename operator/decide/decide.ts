@@ -14,13 +14,15 @@ import { idleWorkersGuard } from './guards/idleWorkers.ts';
 import { poisonGuard } from './guards/poison.ts';
 import { retriesGuard } from './guards/retries.ts';
 import { schedulingGuard } from './guards/scheduling.ts';
+import { stageGuard } from './guards/stage.ts';
+import type { Stage } from './guards/stage.ts';
 import { bounds, contest, mode, ratePolicies, stabilization } from './limits.ts';
 import { adopt } from './memory.ts';
 import type { Memory } from './memory.ts';
 import type { Proposal, Rule } from './proposal.ts';
 import { demandSentence, leastSentence } from './sentences.ts';
 import { situate } from './situation.ts';
-import type { Situation } from './situation.ts';
+import type { ScheduledFloor, Situation } from './situation.ts';
 import { remember } from './stabilization.ts';
 import { zero } from './zero.ts';
 
@@ -30,6 +32,9 @@ export type DecideInput = {
   readonly memory: Memory;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
+  readonly schedule?: ScheduledFloor | undefined;
+  /** How the pools stand that this one feeds. */
+  readonly stages?: readonly Stage[];
 };
 
 export type Decided = { readonly decision: Decision; readonly memory: Memory };
@@ -42,6 +47,7 @@ const guards = [
   ackPendingGuard,
   ackWaitGuard,
   poisonGuard,
+  stageGuard,
   schedulingGuard,
 ];
 
@@ -155,11 +161,12 @@ function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Pro
 }
 
 function scaleReason(
-  { current, demand, spec }: Situation,
+  { current, demand, spec, floor }: Situation,
   to: number,
   limitedBy: readonly Limit[],
 ): ScaleReason {
   if (current < spec.minReplicas) return 'BelowMinimum';
+  if (current < floor.replicas && to === floor.replicas) return 'ScheduleStarted';
   if (current > spec.maxReplicas) return 'AboveMaximum';
   if (to < current && limitedBy.some(({ reason }) => reason === 'DownstreamTest')) return 'DownstreamTest';
   if (to < current) return to === 0 ? 'IdleToZero' : 'DemandFell';

@@ -39,6 +39,8 @@ export type ScaleReason =
   | 'WokeFromZero'
   | 'IdleToZero'
   | 'BelowMinimum'
+  /** A schedule asks for more. */
+  | 'ScheduleStarted'
   | 'AboveMaximum'
   | 'Fallback'
   /** Fewer replicas are tried, to see whether they complete as much. */
@@ -77,6 +79,8 @@ export type LimitReason =
   /** One message fails again and again. */
   | 'PoisonMessages'
   | 'AckPendingLimited'
+  /** A pool that this one feeds cannot take more. */
+  | 'StageBlocked'
   | 'ReplicasFailing'
   | 'Unschedulable'
   /** Every replica still has a job to run. */
@@ -86,6 +90,8 @@ export type LimitReason =
   | 'Stabilized'
   | 'RateLimited'
   | 'MinReplicas'
+  /** A schedule asks for no fewer. */
+  | 'Scheduled'
   | 'MaxReplicas'
   /** Fewer messages than it takes to wake from zero. */
   | 'BelowActivation'
@@ -132,6 +138,7 @@ export type Diagnosis = {
     | 'AckWaitTooShort'
     | 'PoisonMessages'
     | 'AckPendingLimited'
+    | 'StageBlocked'
     | 'ReplicasFailing'
     | 'Unschedulable';
   readonly status: 'True' | 'False' | 'Unknown';

@@ -76,10 +76,10 @@ function suspect(quiet: In<'quiet'>, source: SourceSignals, situation: Situation
 }
 
 function measureBefore(now: In<'suspect'>, source: SourceSignals, situation: Situation): Experiment {
-  const { nowMs, current, spec } = situation;
+  const { nowMs, current, floor } = situation;
   const { sinceMs, clearances } = now;
   const lower = stepBelow(current);
-  if (nowMs - sinceMs > longestPhaseMs || lower < spec.minReplicas) return cleared(clearances, nowMs);
+  if (nowMs - sinceMs > longestPhaseMs || lower < floor.replicas) return cleared(clearances, nowMs);
   if (current !== now.replicas) return { ...now, replicas: current, sinceMs: nowMs };
   const level = settledLevel(source, sinceMs);
   if (level === undefined) return now;
@@ -95,7 +95,7 @@ function measureBefore(now: In<'suspect'>, source: SourceSignals, situation: Sit
 }
 
 function stepDown(now: In<'stepDown'>, source: SourceSignals, situation: Situation): Experiment {
-  const { nowMs, spec } = situation;
+  const { nowMs, floor } = situation;
   const { levels, replicas, clearances } = now;
   if (nowMs - now.sinceMs > longestPhaseMs || !mayTry(situation)) return cleared(clearances, nowMs);
   const reachedMs = reached(now, situation);
@@ -106,7 +106,7 @@ function stepDown(now: In<'stepDown'>, source: SourceSignals, situation: Situati
   if (!isFreed && levels.length === 1) return cleared(clearances, nowMs);
   const measured = [...levels, level] as const;
   const lower = stepBelow(replicas);
-  if (isFreed && lower >= Math.max(1, spec.minReplicas) && lower < replicas) {
+  if (isFreed && lower >= Math.max(1, floor.replicas) && lower < replicas) {
     return { ...now, replicas: lower, sinceMs: nowMs, reachedMs: undefined, levels: measured };
   }
   const knee = kneeOf(measured, source);

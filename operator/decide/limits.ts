@@ -58,11 +58,17 @@ export const contest: Rule = (proposal, { current, memory, nowMs }) => {
   });
 };
 
-/** minReplicas and maxReplicas hold at once, whatever is known. */
-export const bounds: Rule = (proposal, { spec: { minReplicas, maxReplicas } }) => {
-  if (proposal.replicas < minReplicas) {
-    const message = `minReplicas is ${minReplicas}`;
-    return limit(proposal, { reason: 'MinReplicas', replicas: minReplicas, message });
+/** minReplicas, schedules and maxReplicas hold at once, whatever is known. */
+export const bounds: Rule = (proposal, { floor, spec: { maxReplicas } }) => {
+  const { replicas: least, schedule } = floor;
+  if (proposal.replicas < least && schedule !== undefined) {
+    const { name, untilMs } = schedule;
+    const message = `schedule ${name} asks for ${least}`;
+    const until = Number.isFinite(untilMs) && { untilMs };
+    return limit(proposal, { reason: 'Scheduled', replicas: least, message, ...until });
+  }
+  if (proposal.replicas < least) {
+    return limit(proposal, { reason: 'MinReplicas', replicas: least, message: `minReplicas is ${least}` });
   }
   const message = `maxReplicas is ${maxReplicas}`;
   const replicas = Math.min(proposal.replicas, maxReplicas);

@@ -4,6 +4,7 @@ import type { Signals, SourceSignals, WorkloadSignals } from '../measure/signals
 import { stabilizationWindows } from './behavior.ts';
 import { sourceDemand, sumDemand } from './demand.ts';
 import type { Demand } from './demand.ts';
+import type { Stage } from './guards/stage.ts';
 import type { Memory } from './memory.ts';
 import type { Windows } from './stabilization.ts';
 
@@ -22,6 +23,24 @@ export type Situation = {
   readonly isIdle: boolean;
   readonly startMs: number;
   readonly windows: Windows;
+  /** What never fewer replicas than this are wanted for. */
+  readonly floor: Floor;
+  /** The pools that this one feeds. */
+  readonly stages: readonly Stage[];
+};
+
+/** What a schedule asks for now. Calendars are read outside: decide knows no dates. */
+export type ScheduledFloor = {
+  readonly name: string;
+  readonly replicas: number;
+  /** Monotonic time until which that holds at least; it may be infinite. */
+  readonly untilMs: number;
+};
+
+type Floor = {
+  readonly replicas: number;
+  /** The schedule that raises it above minReplicas. */
+  readonly schedule: ScheduledFloor | undefined;
 };
 
 /**
@@ -39,7 +58,13 @@ const staleAfterMs = 5_000;
 const shortestIdleMs = 5_000;
 
 export function situate(
-  input: { readonly spec: WorkerPoolSpec; readonly signals: Signals; readonly nowMs: number },
+  input: {
+    readonly spec: WorkerPoolSpec;
+    readonly signals: Signals;
+    readonly nowMs: number;
+    readonly schedule?: ScheduledFloor | undefined;
+    readonly stages?: readonly Stage[];
+  },
   workload: Situation['workload'],
   memory: Memory,
   current: number,
@@ -67,7 +92,16 @@ export function situate(
     isIdle,
     startMs,
     windows: stabilizationWindows(spec.behavior, startMs),
+    floor: floorOf(spec, input.schedule),
+    stages: input.stages ?? [],
   };
+}
+
+function floorOf({ minReplicas, maxReplicas }: WorkerPoolSpec, schedule: ScheduledFloor | undefined): Floor {
+  const scheduled = Math.min(schedule?.replicas ?? 0, maxReplicas);
+  return scheduled > minReplicas
+    ? { replicas: scheduled, schedule }
+    : { replicas: minReplicas, schedule: undefined };
 }
 
 function sighting({ presence, backlogMessages }: SourceSignals, nowMs: number): Sighting {

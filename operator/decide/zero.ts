@@ -9,7 +9,7 @@ import type { Situation } from './situation.ts';
  * of zero for more than `activationMessages`, or for anything that has waited `maxWaitSeconds`.
  */
 export const zero: Rule = (proposal, situation) => {
-  if (situation.spec.minReplicas > 0) return proposal;
+  if (situation.floor.replicas > 0) return proposal;
   if (situation.current === 0 && !proposal.isFallback) {
     if (!isAwake(situation)) return stay(proposal, situation);
     if (situation.spec.behavior.scaleUp.selectPolicy === 'Disabled') return proposal;

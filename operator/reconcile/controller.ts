@@ -5,6 +5,7 @@ import { emptyHistory } from '../measure/measure.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport, PassTimes } from '../report/passReport.ts';
 import { initialState, pass } from './pass.ts';
+import { Stages } from './stages.ts';
 import type { Parts, PassDetails, PassResult, PoolState } from './pass.ts';
 
 export type ControllerOptions = {
@@ -30,6 +31,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #log: Logger;
   readonly #loops = new Map<string, Loop>();
+  readonly #stages = new Stages();
   #pools: ReadonlyMap<string, Pool> = new Map();
 
   constructor(parts: Parts, options: ControllerOptions, log: Logger) {
@@ -42,6 +44,7 @@ export class Controller {
   sync(): void {
     // Asked for once, not in every pass: a platform may have to sort all of them to say which count.
     this.#pools = new Map(this.#parts.platform.pools().map((pool) => [pool.key, pool]));
+    this.#stages.keepOnly(this.#pools);
     for (const [key, { stop }] of this.#loops) {
       if (this.#pools.has(key)) continue;
       stop.abort();
@@ -67,7 +70,7 @@ export class Controller {
   async once(): Promise<PassReport[]> {
     const pools = this.#parts.platform.pools();
     const state = initialState(this.#parts.clock.monotonicMs());
-    const results = await Promise.all(pools.map((pool) => pass(pool, state, this.#parts)));
+    const results = await Promise.all(pools.map((pool) => pass(pool, state, this.#parts, [])));
     return results.map(({ report }) => report);
   }
 
@@ -100,7 +103,9 @@ export class Controller {
     { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number },
   ): Promise<PassResult | undefined> {
     try {
-      const result = await pass(pool, state, this.#parts);
+      const fed = this.#stages.fedBy(pool);
+      const result = await pass(pool, state, this.#parts, fed);
+      this.#stages.note(pool, result.details.decision, fed, this.#parts.clock.monotonicMs());
       const passMs = this.#parts.clock.monotonicMs() - startedAtMs;
       this.#options.onReport(result.report, { passMs, latenessMs: startedAtMs - dueMs }, result.details);
       return result;

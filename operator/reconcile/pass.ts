@@ -2,6 +2,7 @@ import type { Clock } from '#common/clock.ts';
 import { act } from '../act/scale.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/decision.ts';
+import type { Stage } from '../decide/guards/stage.ts';
 import { initialMemory, recordScale } from '../decide/memory.ts';
 import type { Memory } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';
@@ -11,6 +12,7 @@ import type { Connections } from '../observe/connections.ts';
 import type { Observation } from '../observe/observation.ts';
 import { observe } from '../observe/observe.ts';
 import type { Platform, Pool, ScaleOutcome } from '../platform/platform.ts';
+import { scheduledFloor } from './scheduledFloor.ts';
 import { reportPass } from '../report/passReport.ts';
 import type { PassReport } from '../report/passReport.ts';
 
@@ -48,17 +50,29 @@ export type PassResult = {
   readonly nextCheckMs: number;
 };
 
-/** One pass over one pool: the table of contents of the operator. */
-export async function pass(pool: Pool, state: PoolState, parts: Parts): Promise<PassResult> {
+/**
+ * One pass over one pool: the table of contents of the operator.
+ *
+ * @param stages how the pools stand that it feeds.
+ */
+export async function pass(
+  pool: Pool,
+  state: PoolState,
+  parts: Parts,
+  stages: readonly Stage[],
+): Promise<PassResult> {
   const { platform, connections, clock, mayAct } = parts;
 
   const observation = await observe(pool, platform, connections, clock);
   const { signals, history } = measure(state.history, observation, pool.spec);
+  const nowMs = observation.atMs;
   const { decision, memory } = decide({
     spec: pool.spec,
     signals,
     memory: state.memory,
-    nowMs: observation.atMs,
+    nowMs,
+    schedule: scheduledFloor(pool.spec.schedules, clock.wallMs(), nowMs),
+    stages,
   });
   const outcome = mayAct ? await act(pool, decision, observation, platform) : undefined;
   const report = reportPass(pool, signals, decision, outcome, clock.wallMs());

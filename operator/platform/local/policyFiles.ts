@@ -135,6 +135,11 @@ export function combine(files: readonly Policies[]): ReadResult {
       const message = `there is no NatsConnection "${source.connection}" in namespace ${metadata.namespace}`;
       found.push([`spec.sources.${index}.connection`, message]);
     });
+    spec.feeds.forEach((fed, index) => {
+      if (has(pools, keyOf(metadata.namespace, fed))) return;
+      const message = `there is no WorkerPool "${fed}" in namespace ${metadata.namespace}`;
+      found.push([`spec.feeds.${index}`, message]);
+    });
     problems.push(
       ...found.map(([field, message]) => ({ file: placed.file, line: placed.line(field), field, message })),
     );

@@ -36,6 +36,13 @@ const pool = {
   sources: [{ connection: 'nats', stream: 'JOBS', consumer: 'work' }],
   maxReplicas: 5,
 };
+const schedule = {
+  name: 'office',
+  timeZone: 'Europe/Berlin',
+  start: '0 8 * * 1-5',
+  end: '0 18 * * 1-5',
+  minReplicas: 2,
+};
 const source = { connection: 'nats', stream: 'JOBS', consumer: 'work' };
 
 /** Whether the API server takes it, without storing it; unknown fields are refused, as kubectl asks for. */
@@ -100,6 +107,18 @@ describe('API server and zod agree on', () => {
     'a fallback': { ...pool, fallback: { replicas: 5 } },
     'a fallback above the maximum': { ...pool, fallback: { replicas: 6 } },
     'a fallback without replicas': { ...pool, fallback: { afterSeconds: 9 } },
+    'a bound on the wait': { ...pool, objective: { wait: { percentile: 90, seconds: 5 } } },
+    'a bound on the wait of all jobs': { ...pool, objective: { wait: { percentile: 100, seconds: 5 } } },
+    'a bound on no wait': { ...pool, objective: { wait: { seconds: 0 } } },
+    'a schedule': { ...pool, schedules: [schedule] },
+    'a schedule above the maximum': { ...pool, schedules: [{ ...schedule, minReplicas: 6 }] },
+    'two schedules of one name': { ...pool, schedules: [schedule, schedule] },
+    'a schedule without an end': { ...pool, schedules: [{ ...schedule, end: undefined }] },
+    'a schedule of seconds': { ...pool, schedules: [{ ...schedule, start: '0 0 8 * * 1-5' }] },
+    'a time zone with blanks': { ...pool, schedules: [{ ...schedule, timeZone: 'Mars Base' }] },
+    'a pool that feeds another': { ...pool, feeds: ['encode'] },
+    'a pool that feeds one twice': { ...pool, feeds: ['encode', 'encode'] },
+    'a pool that feeds another namespace': { ...pool, feeds: ['media/encode'] },
     'guards of each kind': { ...pool, guards: { ackPending: 'Disabled', scheduling: 'Observe' } },
     'a guard that does not exist': { ...pool, guards: { weather: 'Enforce' } },
     'nothing at all': {},

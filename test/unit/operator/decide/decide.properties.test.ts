@@ -25,6 +25,7 @@ const allGuards = (mode: Enforcement): WorkerPoolSpec['guards'] => ({
   ackPending: mode,
   ackWait: mode,
   poison: mode,
+  stage: mode,
   scheduling: mode,
 });
 

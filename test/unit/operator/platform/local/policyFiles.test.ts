@@ -84,6 +84,17 @@ describe('a mistake is named with file, line, field, value and remedy', () => {
       text: pool + connection,
       says: /^policy\.yaml:5: spec\.scaleTargetRef\.name: there is no LocalProcess "thumbnails"/,
     },
+    'a pool to feed that is not there': {
+      text: all.replace('  maxReplicas: 4', '  feeds: [encode]\n  maxReplicas: 4'),
+      says: /^policy\.yaml:\d+: spec\.feeds\.0: there is no WorkerPool "encode" in namespace default$/,
+    },
+    'a schedule in no time zone': {
+      text: all.replace(
+        '  maxReplicas: 4',
+        '  schedules: [{name: a, timeZone: Mars, start: "0 8 * * *", end: "0 9 * * *", minReplicas: 1}]\n  maxReplicas: 4',
+      ),
+      says: /^policy\.yaml:\d+: spec\.schedules\.0\.start: "Mars" is no time zone/,
+    },
     'a target that lives on a cluster': {
       text: all.replace('kind: LocalProcess, name', 'kind: Deployment, name'),
       says: /^policy\.yaml:5: spec\.scaleTargetRef\.kind: Deployment lives on a cluster/,
