@@ -15,7 +15,7 @@ import { poisonGuard } from './guards/poison.ts';
 import { retriesGuard } from './guards/retries.ts';
 import { schedulingGuard } from './guards/scheduling.ts';
 import { stageGuard } from './guards/stage.ts';
-import type { Stage } from './guards/stage.ts';
+import type { Stage } from './stage.ts';
 import { bounds, contest, mode, ratePolicies, stabilization } from './limits.ts';
 import { adopt } from './memory.ts';
 import type { Memory } from './memory.ts';

@@ -4,7 +4,7 @@ import type { Signals, SourceSignals, WorkloadSignals } from '../measure/signals
 import { stabilizationWindows } from './behavior.ts';
 import { sourceDemand, sumDemand } from './demand.ts';
 import type { Demand } from './demand.ts';
-import type { Stage } from './guards/stage.ts';
+import type { Stage } from './stage.ts';
 import type { Memory } from './memory.ts';
 import type { Windows } from './stabilization.ts';
 

@@ -2,7 +2,7 @@ import type { Clock } from '#common/clock.ts';
 import { act } from '../act/scale.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/decision.ts';
-import type { Stage } from '../decide/guards/stage.ts';
+import type { Stage } from '../decide/stage.ts';
 import { initialMemory, recordScale } from '../decide/memory.ts';
 import type { Memory } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';

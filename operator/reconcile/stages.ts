@@ -1,5 +1,5 @@
-import { stageOf } from '../decide/guards/stage.ts';
-import type { Stage } from '../decide/guards/stage.ts';
+import { stageOf } from '../decide/stage.ts';
+import type { Stage } from '../decide/stage.ts';
 import type { Decision } from '../decide/decision.ts';
 import type { Pool } from '../platform/platform.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../../../operator/decide/decide.ts';
-import type { Stage } from '../../../../../operator/decide/guards/stage.ts';
+import type { Stage } from '../../../../../operator/decide/stage.ts';
 import { Stages } from '../../../../../operator/reconcile/stages.ts';
 import { known } from '../../../../../operator/measure/signals.ts';
 import { atOnce, decideFor, load, nowMs, pool, settled } from '../../../../builders/decisions.ts';
