@@ -14,16 +14,28 @@ export class PenstockError extends Error {
   }
 }
 
-/** Whatever was thrown, as an Error: the one door through which `unknown` becomes typed. Never throws. */
+/**
+ * Whatever was thrown, as an Error whose name, message and stack can be read: the one door through which `unknown`
+ * becomes typed. Never throws.
+ */
 export function toError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown;
-  let text: string;
   try {
-    text = typeof thrown === 'string' ? thrown : `thrown: ${JSON.stringify(thrown)}`;
+    if (thrown instanceof Error) return isReadable(thrown) ? thrown : unreadable(thrown);
+    const text = typeof thrown === 'string' ? thrown : `thrown: ${JSON.stringify(thrown)}`;
+    return new Error(text, { cause: thrown });
   } catch {
-    text = Object.prototype.toString.call(thrown);
+    return unreadable(thrown);
   }
-  return new Error(text, { cause: thrown });
+}
+
+function isReadable({ name, message, stack = '', cause }: Error): boolean {
+  const texts = [name, message, stack];
+  return texts.every((text) => typeof text === 'string') && typeof cause !== 'symbol';
+}
+
+/** Getters that throw, a proxy that was revoked, a circle: said without a further look. */
+function unreadable(thrown: unknown): Error {
+  return new Error(`thrown: ${typeof thrown === 'object' ? 'an object that cannot be read' : typeof thrown}`);
 }
 
 /** The message of an error with those of its causes, for one line of output. */
@@ -34,7 +46,8 @@ export function describeError(thrown: unknown): string {
     const error = toError(current);
     // Many messages quote their cause already.
     if (!parts.some((part) => part.includes(error.message))) parts.push(error.message);
-    current = error.cause === current || !(current instanceof Error) ? undefined : error.cause;
+    // Anything else than the error itself is a text about it, which has no further cause.
+    current = error === current && error.cause !== current ? error.cause : undefined;
   }
   return parts.join(': ');
 }

@@ -25,3 +25,27 @@ test('whatever is thrown becomes an error', () => {
     }),
   );
 });
+
+const revoked = Proxy.revocable({}, {});
+revoked.revoke();
+const poisoned: Record<string, unknown> = {
+  'a proxy that was revoked': revoked.proxy,
+  'an error whose message throws': Object.defineProperty(new Error('x'), 'message', {
+    get: () => {
+      throw new Error('poison');
+    },
+  }),
+  'an error whose name is a symbol': Object.assign(new Error('x'), { name: Symbol('name') }),
+  'an error whose message is an object': Object.assign(new Error('x'), { message: { toString: 1 } }),
+  'an error whose cause was revoked': new Error('x', { cause: revoked.proxy }),
+  'an object that cannot be JSON': { toJSON: () => BigInt(1) },
+};
+
+test.each(Object.keys(poisoned))('what is thrown to do harm does none: %s', (name) => {
+  const error = toError(poisoned[name]);
+  expect([typeof error.name, typeof error.message, typeof describeError(poisoned[name])]).toEqual([
+    'string',
+    'string',
+    'string',
+  ]);
+});
