@@ -6,6 +6,7 @@ import { PenstockError } from '#common/errors.ts';
 import { readConfig } from './config.ts';
 import { addDlqCommands } from './dlqCommand.ts';
 import { addPartitionsCommands } from './partitionsCommand.ts';
+import { addSimulateCommand } from './simulate/command.ts';
 
 // What the commands load below starts twice as fast the second time.
 enableCompileCache();
@@ -75,52 +76,7 @@ Example:
     },
   );
 
-program
-  .command('simulate')
-  .description('Run a policy and its peers over a recorded load, in simulated time.')
-  .requiredOption(
-    '--policy <file>',
-    'file with the WorkerPool; its prior says slots and start time of a replica',
-  )
-  .option('--pool <name>', 'which WorkerPool, when the file has several')
-  .requiredOption(
-    '--trace <file>',
-    'CSV with t_seconds,arrivals, or with one row per job and its time in column t',
-  )
-  .option(
-    '--service <spec>',
-    'how long jobs run: constant:2s, exponential:500ms, lognormal:1s:2',
-    'exponential:1s',
-  )
-  .option('--seed <number>', 'another seed, another run', seed, 1)
-  .option('--json', 'print one JSON object instead of a table', false)
-  .option('--html <file>', 'write a page with plots, which opens without a network')
-  .addHelpText(
-    'after',
-    `
-Beside the policy, the same load is put through KEDA with an HPA at their defaults, an HPA on utilization, and as many
-fixed replicas as the policy used on average.
-
-Exit codes: 0 done; 2 wrong arguments, policy, trace or service.
-
-Example:
-  penstock simulate --policy examples/policies/hello.yaml --trace examples/traces/azure_llm_code_2023_1s.csv \\
-    --service exponential:1s --html out.html`,
-  )
-  .action(
-    async (options: {
-      policy: string;
-      pool?: string;
-      trace: string;
-      service: string;
-      seed: number;
-      json: boolean;
-      html?: string;
-    }) => {
-      const { simulate } = await import('./simulate.ts');
-      simulate({ ...options, pool: options.pool, html: options.html });
-    },
-  );
+addSimulateCommand(program);
 
 program
   .command('explain')
@@ -199,6 +155,7 @@ const wrongInput = [
   'InvalidPolicy',
   'InvalidTrace',
   'InvalidService',
+  'InvalidPeer',
   'PartitionsRefused',
   'InvalidRecord',
 ];
@@ -210,14 +167,6 @@ try {
 }
 // Sockets and timers that a failed part may have left open must not keep an ended program alive.
 process.exit();
-
-function seed(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || Math.abs(value) > 2 ** 31) {
-    throw new InvalidArgumentError(`"${text}" is not a whole number between -2147483648 and 2147483648.`);
-  }
-  return value;
-}
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? 0 : 2; // commander has said it.

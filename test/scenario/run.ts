@@ -1,7 +1,8 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Decision } from '../../operator/decide/decision.ts';
 import type { Observation } from '../../operator/observe/observation.ts';
-import { penstock } from '../../operator/simulate/autoscalers.ts';
+import { arrivalsBySecond } from '../../operator/simulate/load.ts';
+import { penstock } from '../../operator/simulate/policy.ts';
 import { QueueModel } from '../../operator/simulate/queueModel.ts';
 import type { ModelOptions } from '../../operator/simulate/queueModel.ts';
 import { replay } from '../../operator/simulate/replay.ts';
@@ -49,14 +50,17 @@ export function tell({ spec, model: options, seconds, arrivals, replicas, ...hoo
   if (replicas !== undefined) model.scale(replicas);
   const decisions: Decision[] = [];
   const autoscaler = penstock(spec, { ...hooks, onDecision: (decision) => decisions.push(decision) });
-  const rows = replay(model, autoscaler, { random: options.random, seconds, arrivals });
+  const timeline = replay(model, autoscaler, {
+    seconds,
+    arrivals: arrivalsBySecond(arrivals, options.random),
+  });
   const changes = decisions.flatMap((d) => (d.kind === 'scale' ? [Math.sign(d.to - d.from)] : []));
-  const waits = model.waitsMs.toSorted((a, b) => a - b);
+  const waits = model.waitsMs.toSorted();
   return {
     model,
     decisions,
-    replicas: rows.map(({ desired }) => desired),
-    backlog: rows.map(({ backlog }) => backlog),
+    replicas: [...timeline.desired],
+    backlog: [...timeline.backlog],
     waitP95Seconds: (waits[Math.floor(0.95 * waits.length)] ?? 0) / 1_000,
     cost: (model.replicaMs * options.slots) / model.busyMs,
     scaleActions: changes.length,

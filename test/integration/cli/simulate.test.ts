@@ -21,7 +21,7 @@ spec:
   maxReplicas: 20
 `,
   );
-  trace = write('trace.csv', 't_seconds,arrivals\n0,5\n1,5\n30,50\n60,0\n');
+  trace = write('trace.csv', 't_seconds,arrivals\n0,10\n30,50\n60,0\n');
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -35,8 +35,8 @@ describe('penstock simulate', () => {
   test('prints a table with the policy and its peers', async () => {
     await using program = penstock(['simulate', '--policy', policy, '--trace', trace]);
     expect(await program.ended).toBe(0);
-    expect(program.stdout()).toMatch(/^Pool thumbnails over trace\.csv\n/);
-    for (const name of ['Penstock', 'KEDA \\+ HPA', 'HPA at 80 %', 'fixed 1']) {
+    expect(program.stdout()).toMatch(/^thumbnails over trace\.csv\n60 jobs arrive within 90 s/);
+    for (const name of ['Penstock', 'KEDA \\+ HPA', 'HPA at 80 %', 'fixed \\d', 'oracle']) {
       expect(program.stdout()).toMatch(new RegExp(`^${name} +[0-9]`, 'm'));
     }
   });
@@ -49,16 +49,48 @@ describe('penstock simulate', () => {
     expect([await first.ended, await second.ended]).toEqual([0, 0]);
     expect(first.stdout()).toBe(second.stdout());
     expect(JSON.parse(first.stdout())).toMatchObject({
-      pool: 'thumbnails',
-      outcomes: [{ name: 'Penstock', jobs: 60, unfinished: 0 }, {}, {}, {}],
+      load: 'trace.csv',
+      seed: 7,
+      outcomes: [{ name: 'Penstock', jobs: 60, unfinished: 0 }, {}, {}, {}, { name: 'oracle' }],
     });
-    expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>[^]*<\/html>\n$/);
+    expect(readFileSync(html, 'utf8').endsWith('</html>\n')).toBe(true);
+  });
+
+  test('takes several policies, chosen peers and a rate function', async () => {
+    const other = write('other.yaml', readFileSync(policy, 'utf8').replace('20', '5'));
+    const svg = join(folder, 'out.svg');
+    await using program = penstock([
+      ...[
+        'simulate',
+        '--policy',
+        policy,
+        other,
+        '--rate',
+        'steps:5/s@20s,0/s@40s*2',
+        '--no-oracle',
+        '--json',
+      ],
+      ...['--peer', 'fixed:3', 'keda:lag=2,window=0', '--svg', svg],
+      ...['--fail-percent', '10', '--max-deliver', '3', '--max-ack-pending', '50', '--dependency', '20'],
+      ...['--start', '3s', '--start-jitter', '1s', '--observation-delay', '2s', '--no-heartbeats'],
+      ...['--ack-wait', '2s', '--no-ack-wait-extension', '--service', 'constant:500ms'],
+    ]);
+    expect(await program.ended).toBe(0);
+    const { outcomes } = JSON.parse(program.stdout()) as { outcomes: { name: string; unfinished: number }[] };
+    expect(outcomes.map(({ name }) => name)).toEqual([
+      'thumbnails (policy.yaml)',
+      'thumbnails (other.yaml)',
+      'fixed 3',
+      'KEDA lag=2,window=0',
+    ]);
+    expect(outcomes.map(({ unfinished }) => unfinished)).toEqual([0, 0, 0, 0]);
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg/);
   });
 
   const wrong: Record<string, { change: (args: Record<string, string>) => void; says: RegExp }> = {
     'a trace that is not there': {
       change: (args) => (args['--trace'] = join(folder, 'none.csv')),
-      says: /InvalidTrace: cannot read the trace: .*none\.csv/,
+      says: /InvalidTrace: cannot read the file: .*none\.csv/,
     },
     'a trace of something else': {
       change: (args) => (args['--trace'] = policy),
@@ -71,6 +103,38 @@ describe('penstock simulate', () => {
     'a policy without the pool': {
       change: (args) => (args['--pool'] = 'videos'),
       says: /InvalidPolicy: .*there is no WorkerPool videos \(found: thumbnails\)/,
+    },
+    'a policy without bounds': {
+      change: (args) =>
+        (args['--policy'] = write(
+          'open.yaml',
+          readFileSync(policy, 'utf8').replace(/ {2}maxReplicas: 20\n/, ''),
+        )),
+      says: /InvalidPolicy: .*open\.yaml:.*spec\.maxReplicas/,
+    },
+    'a trace with a gap': {
+      change: (args) => (args['--trace'] = write('gap.csv', 't,arrivals\n0,1\n1,1\n9,1\n')),
+      says: /InvalidTrace: .*gap\.csv:4: this row is 8 s after the last, .* --gaps quiet/,
+    },
+    'a trace and a rate at once': {
+      change: (args) => (args['--rate'] = 'constant:1/s:1m'),
+      says: /InvalidTrace: give either --trace FILE or --rate FUNCTION/,
+    },
+    'a peer that is none': {
+      change: (args) => (args['--peer'] = 'vpa'),
+      says: /InvalidPeer: peer "vpa": "vpa" is no peer; give keda/,
+    },
+    'a peer with a setting of another': {
+      change: (args) => (args['--peer'] = 'hpa:lag=3'),
+      says: /InvalidPeer: peer "hpa:lag=3": "lag" is no setting of it/,
+    },
+    'a distribution without a mean': {
+      change: (args) => (args['--service'] = 'pareto:1s:0.9'),
+      says: /InvalidService: .*pareto:MEAN:ALPHA with ALPHA above 1/,
+    },
+    'a time without a unit': {
+      change: (args) => (args['--start'] = '5'),
+      says: /"5" is not a time of up to a day, such as 500ms, 2s or 5m/,
     },
     'a seed that is no number': {
       change: (args) => (args['--seed'] = 'x'),

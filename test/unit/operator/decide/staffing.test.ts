@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { erlangC, slotsForWait } from '../../../../operator/decide/staffing.ts';
+import { arrivalsBySecond } from '../../../../operator/simulate/load.ts';
+import { fixed } from '../../../../operator/simulate/peers.ts';
 import { QueueModel } from '../../../../operator/simulate/queueModel.ts';
 import { seededRandom } from '../../../../operator/simulate/random.ts';
 import { replay } from '../../../../operator/simulate/replay.ts';
@@ -90,8 +92,8 @@ describe('slots for a wait', () => {
         hasHeartbeats: false,
       });
       const random = seededRandom(2);
-      const arrivals = (): number => random.poisson(4);
-      replay(model, { name: 'fixed', look: () => replicas }, { random, seconds: 50_000, arrivals });
+      const arrivals = arrivalsBySecond(() => random.poisson(4), random);
+      replay(model, fixed(replicas), { arrivals, seconds: 50_000 });
       const waits = model.waitsMs.slice(1_000);
       return waits.filter((ms) => ms > 1_000).length / waits.length;
     };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fixed } from '../../../../operator/simulate/autoscalers.ts';
+import { arrivalsBySecond } from '../../../../operator/simulate/load.ts';
+import { fixed } from '../../../../operator/simulate/peers.ts';
 import { QueueModel } from '../../../../operator/simulate/queueModel.ts';
 import type { ModelOptions } from '../../../../operator/simulate/queueModel.ts';
 import { seededRandom } from '../../../../operator/simulate/random.ts';
@@ -20,8 +21,8 @@ function steady(perSecond: number, replicas: number, more: Partial<ModelOptions>
   const model = new QueueModel(options(more));
   model.scale(replicas);
   const random = seededRandom(2);
-  const arrivals = (): number => random.poisson(perSecond);
-  replay(model, fixed(replicas), { random, seconds: 40_000, arrivals });
+  const arrivals = arrivalsBySecond(() => random.poisson(perSecond), random);
+  replay(model, fixed(replicas), { arrivals, seconds: 40_000 });
   return model;
 }
 
@@ -61,12 +62,14 @@ it("holds Little's law: the queue is as long as arrivals times their wait", () =
   const lengths: number[] = [];
   const watch = {
     name: 'watch',
+    kind: 'peer' as const,
     look: (seen: QueueModel) => {
       lengths.push(seen.pending);
       return 5;
     },
   };
-  replay(model, watch, { random, seconds: 40_000, arrivals: () => random.poisson(4) });
+  const arrivals = arrivalsBySecond(() => random.poisson(4), random);
+  replay(model, watch, { arrivals, seconds: 40_000 });
   const expected = 4 * (mean(model.waitsMs) / 1_000);
   expect(Math.abs(mean(lengths) / expected - 1)).toBeLessThan(0.05);
 });
@@ -76,7 +79,7 @@ describe('a replica', () => {
     const model = new QueueModel(options({ startMs: 5_000, serviceMs: () => 1_000 }));
     model.scale(1);
     model.advance(10_000, [0]);
-    expect(model.waitsMs).toEqual([5_000]);
+    expect([...model.waitsMs]).toEqual([5_000]);
     expect(model.completed).toBe(1);
     expect(model.replicaMs).toBe(10_000);
   });
@@ -100,13 +103,88 @@ describe('a replica', () => {
     expect([model.completed, model.ackPending]).toEqual([0, 1]);
     model.advance(2_000, []);
     expect([model.completed, model.ackPending]).toEqual([1, 0]);
-    expect(model.waitsMs).toEqual([0]);
+    expect([...model.waitsMs]).toEqual([0]);
+  });
+
+  it('gives a job up after its last attempt', () => {
+    const model = new QueueModel(options({ serviceMs: () => 100, failShare: () => 1, maxDeliver: 3 }));
+    model.scale(1);
+    model.advance(10_000, [0]);
+    expect([model.completed, model.deadLettered, model.ackPending]).toEqual([0, 1, 0]);
+    expect(model.delivered).toEqual({ all: 3, first: 1 });
+  });
+
+  it('holds no more messages than max_ack_pending, those that wait for a retry among them', () => {
+    const failShare = (atMs: number): number => (atMs < 50 ? 1 : 0);
+    const model = new QueueModel(options({ serviceMs: () => 100, slots: 5, failShare, maxAckPending: 2 }));
+    model.scale(1);
+    model.advance(1_000, [0, 0, 0, 0]);
+    expect([model.completed, model.ackPending, model.pending]).toEqual([0, 2, 2]);
+    model.advance(2_000, []);
+    expect([model.completed, model.ackPending, model.pending]).toEqual([4, 0, 0]);
+    expect([...model.waitsMs]).toEqual([0, 0, 1_200, 1_200]);
+  });
+
+  it('runs a job twice that outlasts its ack wait, unless the worker extends it', () => {
+    const long = { serviceMs: () => 5_000, slots: 3, ackWaitMs: 2_000 };
+    const twice = new QueueModel(options({ ...long, extendsAckWait: false }));
+    twice.scale(1);
+    twice.advance(3_000, [0]);
+    expect([twice.ackPending, twice.redelivered]).toEqual([1, 2]);
+    twice.advance(20_000, []);
+    expect([twice.completed, twice.ackPending]).toEqual([1, 0]);
+    expect(twice.delivered).toEqual({ all: 3, first: 1 });
+    expect(twice.busyMs).toBe(15_000);
+    const once = new QueueModel(options(long));
+    once.scale(1);
+    once.advance(20_000, [0]);
+    expect(once.delivered).toEqual({ all: 1, first: 1 });
+    expect(once.completed).toBe(1);
+  });
+
+  it('tries a failed job again when its ack wait has lapsed before it failed', () => {
+    const failShare = (atMs: number): number => (atMs < 50 ? 1 : 0);
+    const model = new QueueModel(
+      options({
+        serviceMs: () => 3_000,
+        slots: 2,
+        ackWaitMs: 2_000,
+        extendsAckWait: false,
+        failShare,
+        maxDeliver: 2,
+      }),
+    );
+    model.scale(1);
+    model.advance(10_000, [0]);
+    expect([model.completed, model.deadLettered, model.ackPending]).toEqual([1, 0, 0]);
+    expect(model.delivered).toEqual({ all: 2, first: 1 });
+  });
+
+  it('hands its slots on to the replica that follows it', () => {
+    const model = new QueueModel(options({ serviceMs: () => 1_000, startMs: 1_000, slots: 2 }));
+    model.scale(1);
+    model.advance(2_000, [0, 0]);
+    model.scale(0);
+    model.advance(3_000, [2_000, 2_000, 2_000]);
+    model.scale(1);
+    model.advance(10_000, []);
+    expect(model.completed).toBe(5);
+    expect([...model.waitsMs].map(Math.round)).toEqual([1_000, 1_000, 2_000, 2_000, 3_000]);
+    expect(model.replicaMs).toBe(2_000 + 7_000);
   });
 
   it('completes no more than the dependency lets through', () => {
     const model = steady(30, 100, { dependencyPerSecond: () => 20 });
     expect(model.completed / 40_000).toBeCloseTo(20, 0);
   });
+});
+
+it('tells when each job is done', () => {
+  const doneMs: number[] = [];
+  const model = new QueueModel(options({ serviceMs: () => 400, onDone: (atMs) => doneMs.push(atMs) }));
+  model.scale(1);
+  model.advance(3_000, [0, 100, 2_000]);
+  expect(doneMs).toEqual([400, 800, 2_400]);
 });
 
 it('is the same for the same seed', () => {

@@ -6,6 +6,11 @@ export class TimeHeap<T extends { readonly atMs: number }> {
     return this.#items.length;
   }
 
+  /** In no order that means anything. */
+  get items(): readonly T[] {
+    return this.#items;
+  }
+
   peek(): T | undefined {
     return this.#items[0];
   }

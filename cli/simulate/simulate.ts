@@ -1,0 +1,101 @@
+import { writeFileSync } from 'node:fs';
+import { PenstockError, describeError } from '#common/errors.ts';
+import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import { besideOracles, cheapestAsFast, oracles, run } from '../../operator/simulate/compare.ts';
+import type { Run, Simulation } from '../../operator/simulate/compare.ts';
+import { parsePeer } from '../../operator/simulate/contestants.ts';
+import { drawSvg } from '../../operator/simulate/drawing.ts';
+import { page } from '../../operator/simulate/page.ts';
+import { fixed } from '../../operator/simulate/peers.ts';
+import { overTime } from '../../operator/simulate/plots.ts';
+import { penstock } from '../../operator/simulate/policy.ts';
+import type { SimulateOptions } from './command.ts';
+import { readPools } from './pools.ts';
+import type { Pool } from './pools.ts';
+import { progress } from './progress.ts';
+import { readLoad, setUp } from './setup.ts';
+import { outcomeLines } from './table.ts';
+
+/** `penstock simulate`: what policies would have done with a load, beside their peers. */
+export function simulate(options: SimulateOptions): void {
+  const pools = readPools(options.policy, options.pool);
+  const { load, name: loadName } = readLoad(options);
+  const first = pools[0];
+  if (first === undefined) throw new PenstockError('InvalidPolicy', 'give a file with a WorkerPool');
+  const simulation = setUp(options, first.spec, load);
+  const runs = compareAll(options, pools, first.spec, simulation);
+  const text = {
+    title: `${pools.map(({ name }) => name).join(', ')} over ${loadName}`,
+    paragraphs: [describe(options, simulation)],
+    objectiveSeconds: simulation.objectiveSeconds,
+  };
+  if (options.html !== undefined) writeText(options.html, page(text, runs));
+  if (options.svg !== undefined) writeText(options.svg, drawSvg(overTime(runs, simulation.objectiveSeconds)));
+  const outcomes = runs.map(({ outcome }) => outcome);
+  if (options.json) {
+    const { service, seed } = options;
+    const { objectiveSeconds } = simulation;
+    process.stdout.write(
+      `${JSON.stringify({ load: loadName, service, seed, objectiveSeconds, outcomes })}\n`,
+    );
+  } else {
+    const table = outcomeLines(outcomes, simulation.objectiveSeconds);
+    process.stdout.write([text.title, ...text.paragraphs, '', table, ''].join('\n'));
+  }
+}
+
+/** The policies, then the peers, then the oracle that waits no longer than the first policy. */
+function compareAll(
+  options: SimulateOptions,
+  pools: readonly Pool[],
+  spec: WorkerPoolSpec,
+  simulation: Simulation,
+): readonly Run[] {
+  const say = progress();
+  const delaySeconds = Math.round(options.observationDelay / 1_000);
+  const policies = pools.map(({ name, spec: own }) =>
+    run(simulation, penstock(own, { delaySeconds }, pools.length === 1 ? 'Penstock' : name), {
+      onProgress: (share) => say(name, share),
+    }),
+  );
+  const peers = (options.peer ?? ['keda', 'hpa', meanSize(policies)]).map((text) => {
+    const peer = parsePeer(text, { spec, slots: simulation.model.slots, delaySeconds });
+    return run(simulation, peer, { onProgress: (share) => say(peer.name, share) });
+  });
+  const compared = [...policies, ...peers];
+  if (!options.oracle) return compared;
+  const known = oracles(simulation, (share) => say('oracle', share));
+  const beside = [...policies, ...peers].map((each) => ({
+    ...each,
+    outcome: besideOracles(each.outcome, known),
+  }));
+  const best = policies[0] === undefined ? undefined : cheapestAsFast(known, policies[0].outcome);
+  return best === undefined ? beside : [...beside, best];
+}
+
+/** As many replicas as the first policy used on average. */
+function meanSize([policy]: readonly Run[]): string {
+  if (policy === undefined) return fixed(1).name;
+  const { outcome, timeline } = policy;
+  return `fixed:${Math.max(1, Math.ceil(outcome.replicaSeconds / Math.max(1, timeline.seconds)))}`;
+}
+
+function describe({ service, seed }: SimulateOptions, { model, load, objectiveSeconds }: Simulation): string {
+  const { slots, start } = model;
+  const jitter = start.jitterSeconds === 0 ? '' : ` ± ${start.jitterSeconds} s`;
+  return (
+    `${load.jobs} jobs arrive within ${load.seconds} s and run ${service}; a replica runs ${slots} at once and takes ` +
+    `${start.seconds} s${jitter} to start; seed ${seed}. The objective is that no job waits longer than ` +
+    `${objectiveSeconds} s.`
+  );
+}
+
+function writeText(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new PenstockError('OutputFailed', `cannot write ${file}: ${describeError(error)}`, {
+      cause: error,
+    });
+  }
+}
