@@ -1,34 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { parseDurationMs } from '../../operator/simulate/duration.ts';
-
-/** What is typed after `penstock simulate`. Durations are milliseconds. */
-export type SimulateOptions = {
-  readonly policy: readonly string[];
-  readonly pool?: string;
-  readonly trace?: string;
-  readonly rate?: string;
-  readonly timeScale: number;
-  readonly gaps: 'refuse' | 'quiet';
-  readonly service: string;
-  readonly peer?: readonly string[];
-  readonly oracle: boolean;
-  readonly start?: number;
-  readonly startJitter: number;
-  readonly heartbeats: boolean;
-  readonly observationDelay: number;
-  readonly failPercent: number;
-  readonly retryDelay: number;
-  readonly maxDeliver?: number;
-  readonly maxAckPending?: number;
-  readonly ackWait: number;
-  readonly ackWaitExtension: boolean;
-  readonly dependency?: number;
-  readonly seed: number;
-  readonly json: boolean;
-  readonly html?: string;
-  readonly svg?: string;
-};
+import type { SimulateOptions } from './options.ts';
 
 /** `penstock simulate`: policies and their peers over a load, in simulated time. */
 export function addSimulateCommand(program: Command): void {

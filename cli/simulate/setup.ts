@@ -8,7 +8,7 @@ import { seededRandom } from '../../operator/simulate/random.ts';
 import { loadFromRate } from '../../operator/simulate/rateFunction.ts';
 import { parseService } from '../../operator/simulate/service.ts';
 import { parseTrace } from '../../operator/simulate/trace.ts';
-import type { SimulateOptions } from './command.ts';
+import type { SimulateOptions } from './options.ts';
 
 /** The load that the options name, and what to call it. */
 export function readLoad(options: SimulateOptions): { readonly load: Load; readonly name: string } {

@@ -9,7 +9,7 @@ import { page } from '../../operator/simulate/page.ts';
 import { fixed } from '../../operator/simulate/peers.ts';
 import { overTime } from '../../operator/simulate/plots.ts';
 import { penstock } from '../../operator/simulate/policy.ts';
-import type { SimulateOptions } from './command.ts';
+import type { SimulateOptions } from './options.ts';
 import { readPools } from './pools.ts';
 import type { Pool } from './pools.ts';
 import { progress } from './progress.ts';
