@@ -5,6 +5,7 @@
  *     operator/main.mjs          the operator on Kubernetes
  *     worker/main.mjs HANDLER    the worker program
  *     worker/thread.mjs          what runs in its threads; the pool itself stays a package, as it starts a file of its own
+ *     worker/intake.mjs          the intake, which takes jobs in by HTTP
  *     worker/index.mjs           `penstock/worker`, for handlers: it shares its code with the program
  *
  * Modules are split where the sources import dynamically: what main.mjs does before its import, as turning the compile
@@ -29,6 +30,7 @@ await bundle('worker', {
   main: 'worker/main.ts',
   index: 'worker/index.ts',
   thread: 'worker/handle/threads/thread.ts',
+  intake: 'worker/intake/main.ts',
 });
 for (const part of ['package.json', 'LICENSE', 'dist']) {
   await cp(join(root, 'node_modules/piscina', part), join(folder, 'worker/node_modules/piscina', part), {

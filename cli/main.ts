@@ -134,6 +134,29 @@ Examples:
     process.exitCode = await runWorkerProgram(handler, args);
   });
 
+program
+  .command('intake')
+  .description('Take jobs in by HTTP and put them into streams.')
+  .addHelpText(
+    'after',
+    `
+A POST is answered by 202 with the sequence number once it is stored, by 503 with Retry-After when there is no room,
+and by 400, 404 or 413 when it is no good. Its Idempotency-Key header becomes the message id.
+
+All settings come from the environment: PENSTOCK_INTAKE_ROUTES is required, NATS_URL defaults to
+nats://127.0.0.1:4222; docs/intake.md lists the rest.
+
+Exit codes: 0 ended as asked; 1 could not start; 2 wrong settings.
+
+Example:
+  PENSTOCK_INTAKE_ROUTES=/images=IMAGES.new penstock intake`,
+  )
+  .action(async () => {
+    const config = await import('../worker/intake/config.ts');
+    const { runIntake } = await import('../worker/intake/program.ts');
+    await runIntake(config.readConfig());
+  });
+
 addDlqCommands(program);
 addPartitionsCommands(program);
 

@@ -12,6 +12,8 @@ import { operatorEnvironmentSchema } from '../operator/config.ts';
 import { OperatorMetrics } from '../operator/report/metrics.ts';
 import { workerEnvironmentSchema } from '../worker/config.ts';
 import { Window } from '../worker/consume/window.ts';
+import { intakeEnvironmentSchema } from '../worker/intake/config.ts';
+import { IntakeMetrics } from '../worker/intake/metrics.ts';
 import { Counters } from '../worker/report/counters.ts';
 import { renderMetrics } from '../worker/report/metrics.ts';
 import { chartValues } from './chartValues.ts';
@@ -65,6 +67,8 @@ In the Prometheus text format at \`/metrics\`. A figure that is not known has no
     table(['metric', 'type', 'meaning'], metrics(await new OperatorMetrics().render())),
     '\n## Worker\n\nLabels `stream` and `consumer` on each.\n',
     table(['metric', 'type', 'meaning'], metrics(await workerMetrics())),
+    '\n## Intake\n',
+    table(['metric', 'type', 'meaning'], metrics(await intakeMetrics())),
   ].join('\n'),
   'charts.md': [
     note('the values.yaml of the charts'),
@@ -86,6 +90,7 @@ A value that is not listed here, or does not fit, is refused before anything is 
 /** Pages that people write, with a table that comes from a schema between two comments. */
 const written: Readonly<Record<string, string>> = {
   'worker.md': table(['variable', 'meaning'], settings(workerEnvironmentSchema)),
+  'intake.md': table(['variable', 'meaning'], settings(intakeEnvironmentSchema)),
 };
 const begin = '<!-- Written by `npm run docs`, up to the next comment. -->';
 const end = '<!-- End of what `npm run docs` writes. -->';
@@ -137,6 +142,10 @@ async function workerMetrics(): Promise<string> {
     slotMs: 0,
   };
   return (await renderMetrics({ stream: 'STREAM', consumer: 'consumer' }, vitals)).body;
+}
+
+async function intakeMetrics(): Promise<string> {
+  return (await new IntakeMetrics(() => ({ inFlight: 0, backlog: undefined })).render()).body;
 }
 
 function section(kind: string, summary: string, schema: z.ZodType): string {

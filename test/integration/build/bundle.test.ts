@@ -96,6 +96,16 @@ test('the worker says in one line what is wrong', async () => {
   );
 });
 
+test('the intake starts from its own program, and refuses settings that are wrong by exit code 2', async () => {
+  await using intake = run(join(folder, 'node_modules/penstock/intake.mjs'), [], {
+    PENSTOCK_INTAKE_ROUTES: '/jobs',
+  });
+  expect(await intake.ended).toBe(2);
+  expect(intake.stderr()).toMatch(
+    /^penstock intake: InvalidConfiguration: .*\n {2}PENSTOCK_INTAKE_ROUTES=\/jobs/,
+  );
+});
+
 test('the operator refuses settings that are wrong, by exit code 2', async () => {
   await using operator = run(operatorProgram(), [], { PENSTOCK_PERIOD_SECONDS: 'often' });
   expect(await operator.ended).toBe(2);

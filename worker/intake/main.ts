@@ -1,0 +1,15 @@
+import { enableCompileCache } from 'node:module';
+import { PenstockError, describeError } from '#common/errors.ts';
+
+enableCompileCache();
+const { readConfig } = await import('./config.ts');
+const { runIntake } = await import('./program.ts');
+
+try {
+  await runIntake(readConfig());
+} catch (error) {
+  const code = error instanceof PenstockError ? error.code : 'UnexpectedError';
+  process.stderr.write(`penstock intake: ${code}: ${describeError(error)}\n`);
+  process.exit(code === 'InvalidConfiguration' ? 2 : 1);
+}
+process.exit(0);
