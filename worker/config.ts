@@ -8,6 +8,7 @@ import { admissionDefaults } from './consume/admissionPolicy.ts';
 import { keySourcePattern } from './consume/key.ts';
 import type { KeySource } from './consume/key.ts';
 import type { HandlerSettings } from './handle/choice.ts';
+import { batchErrorModes } from './handle/batch.ts';
 import { bucketNamePattern, jetStreamNamePattern } from './optionChecks.ts';
 import { workerDefaults } from './options.ts';
 import type { WorkerOptions } from './options.ts';
@@ -121,6 +122,22 @@ export const workerEnvironmentSchema = z.object({
   PENSTOCK_HANDLER_THREAD_MEMORY_MB: wholeNumber(16, 1_000_000)
     .optional()
     .describe("JavaScript heap of a thread; one that needs more ends, and its job fails. Default Node's."),
+  PENSTOCK_BATCH_SIZE: wholeNumber(1, 100_000)
+    .optional()
+    .describe(
+      'Turns batches on: jobs in one at most. The module exports `batch`; PENSTOCK_SLOTS counts batches. Default none.',
+    ),
+  PENSTOCK_BATCH_WAIT_SECONDS: seconds
+    .optional()
+    .describe(
+      `How long the first job of a batch waits for others. ${defaultSeconds(workerDefaults.batchWaitMs)}`,
+    ),
+  PENSTOCK_BATCH_ERRORS: z
+    .enum(batchErrorModes, { error: `must be one of ${batchErrorModes.join(', ')}` })
+    .optional()
+    .describe(
+      `What an error means for the others of its batch: ${batchErrorModes.join(', ')}. Default ${workerDefaults.batchErrors}.`,
+    ),
   PENSTOCK_JOB_TIMEOUT_SECONDS: seconds
     .optional()
     .describe(`Time limit of a job. ${defaultSeconds(workerDefaults.jobTimeoutMs)}`),
@@ -313,6 +330,13 @@ export function readConfig(environment: Environment = process.env): WorkerConfig
     },
     ...given('slots', env.PENSTOCK_SLOTS),
     ...given('prefetch', env.PENSTOCK_PREFETCH),
+    ...(env.PENSTOCK_BATCH_SIZE !== undefined && {
+      batch: {
+        size: env.PENSTOCK_BATCH_SIZE,
+        ...given('waitMs', env.PENSTOCK_BATCH_WAIT_SECONDS),
+        ...given('errors', env.PENSTOCK_BATCH_ERRORS),
+      },
+    }),
     // Its pattern has been checked.
     ...given('key', env.PENSTOCK_KEY as KeySource | undefined),
     ...given('ordered', env.PENSTOCK_ORDERED),

@@ -1,9 +1,10 @@
 /** What a job author needs, and nothing else. */
-export { runWorker } from './run.ts';
+export { runBatchWorker, runWorker } from './run.ts';
 export type { RunningWorker, StopSummary, WorkerStats } from './run.ts';
 export type { WorkerOptions } from './options.ts';
 export { Discard, RetryLater } from './outcome/verdict.ts';
 export type { Job } from './consume/job.ts';
+export type { BatchContext, BatchHandler } from './handle/batch.ts';
 export type { Handler, JobContext } from './handle/context.ts';
 export type { FlightOptions, FlightWork } from './handle/flight.ts';
 export type { HandlerHost } from './handle/host.ts';

@@ -14,6 +14,8 @@ import {
   requireName,
   requireNumber,
 } from './optionChecks.ts';
+import { batchErrorModes } from './handle/batch.ts';
+import type { BatchPolicy } from './handle/batcher.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { DedupeSettings } from './outcome/duplicates.ts';
@@ -25,6 +27,9 @@ import type { BudgetPolicy } from './outcome/budget.ts';
 export const workerDefaults = {
   /** One: a handler that was never meant to run beside itself is right by default. */
   slots: 1,
+  batchSize: 100,
+  batchWaitMs: 100,
+  batchErrors: 'each',
   jobTimeoutMs: 300_000,
   abortGraceMs: 2_000,
   maxAttempts: 5,
@@ -56,10 +61,12 @@ export type WorkerOptions = AdmissionOptions & {
   readonly consumer: string | readonly string[];
   /** Default: nats://127.0.0.1:4222. */
   readonly nats?: Partial<NatsSettings>;
-  /** Jobs that run at once. Default 1. */
+  /** Jobs that run at once, or batches. Default 1. */
   readonly slots?: number;
   /** Messages held beyond the running ones; `auto` (default) follows the measured service time. */
   readonly prefetch?: number | 'auto';
+  /** For `runBatchWorker`: jobs of a batch, how long the first waits for others, and what an error means for them. */
+  readonly batch?: Partial<BatchPolicy>;
   /** Time limit of a job. Default 300,000. */
   readonly jobTimeoutMs?: number;
   /** Time from the abort until a job that goes on counts as stuck. Default 2,000. */
@@ -132,7 +139,9 @@ export type Settings = {
   /** The first of them: what belongs to the worker and not to a partition goes by its name. */
   readonly consumer: string;
   readonly nats: NatsSettings;
+  /** Jobs that run at once; with batches, those of all of them. */
   readonly slots: number;
+  readonly batch: BatchPolicy | undefined;
   readonly prefetch: number | 'auto';
   /** Undefined: every job may start at once. */
   readonly admission: AdmissionPolicy | undefined;
@@ -161,12 +170,14 @@ export function compileOptions(options: WorkerOptions): Settings {
   const { stream, deadLetter, createConsumer, forgivenStream, prefetch = 'auto' } = options;
   const consumers = compileConsumers(options.consumer);
   const [consumer = ''] = consumers;
+  const batch = options.batch && compileBatch(options.batch);
   const settings: Settings = {
     stream: requireName('stream', stream),
     consumers,
     consumer,
     nats: { servers: ['nats://127.0.0.1:4222'], inboxPrefix: '_INBOX', ...options.nats },
-    slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1),
+    slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1) * (batch?.size ?? 1),
+    batch,
     prefetch: prefetch === 'auto' ? prefetch : requireCount('prefetch', prefetch, 0),
     admission: compileAdmission(options),
     jobTimeoutMs: requireMs('jobTimeoutMs', options.jobTimeoutMs ?? workerDefaults.jobTimeoutMs),
@@ -218,6 +229,13 @@ export function compileOptions(options: WorkerOptions): Settings {
       `must be at least the ${consumers.length} consumers, as each may deliver a job at any time`,
     );
   }
+  if (batch !== undefined && options.weight !== undefined) {
+    throw invalidOption(
+      'weight',
+      String(options.weight),
+      'has no meaning in batches; leave out weight or batch',
+    );
+  }
   if (consumers.length > 1 && createConsumer !== undefined) {
     throw invalidOption('createConsumer', createConsumer, 'makes no partitions; use penstock partitions');
   }
@@ -231,6 +249,19 @@ export function compileOptions(options: WorkerOptions): Settings {
     throw invalidOption('overload', 'reject', 'needs forgivenStream, or each rejection counts as an attempt');
   }
   return settings;
+}
+
+/** @throws PenstockError `InvalidOptions` */
+export function compileBatch(given: Partial<BatchPolicy>): BatchPolicy {
+  const {
+    size = workerDefaults.batchSize,
+    waitMs = workerDefaults.batchWaitMs,
+    errors = workerDefaults.batchErrors,
+  } = given;
+  if (!batchErrorModes.includes(errors)) {
+    throw invalidOption('batch.errors', errors, `must be one of ${batchErrorModes.join(', ')}`);
+  }
+  return { size: requireCount('batch.size', size, 1), waitMs: requireMs('batch.waitMs', waitMs), errors };
 }
 
 function compileConsumers(given: string | readonly string[]): readonly string[] {

@@ -3,8 +3,8 @@ import type { Logger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { readConfig } from './config.ts';
 import type { Environment } from './config.ts';
-import { openHandler } from './handle/choice.ts';
-import { runWorker } from './run.ts';
+import { openBatchHandler, openHandler } from './handle/choice.ts';
+import { runBatchWorker, runWorker } from './run.ts';
 import type { RunningWorker } from './run.ts';
 
 /** Not 0 and not 1, so that it shows in the last state of a container. */
@@ -27,9 +27,13 @@ export async function runWorkerProgram(
 ): Promise<number> {
   using shutdown = listenForShutdown();
   try {
-    const { logger, handlerSettings, ...options } = readConfig(environment);
-    const host = await openHandler({ ...handlerSettings, handler, args });
-    const worker = await runWorker({ ...options, logger }, host);
+    const { handlerSettings, ...options } = readConfig(environment);
+    const { logger } = options;
+    const choice = { ...handlerSettings, handler, args };
+    const worker =
+      options.batch === undefined
+        ? await runWorker(options, await openHandler(choice))
+        : await runBatchWorker(options, await openBatchHandler(choice));
     shutdown.requested.addEventListener('abort', () => worker.stop());
     shutdown.forced.addEventListener('abort', () => worker.stopNow());
     if (shutdown.requested.aborted) worker.stop();

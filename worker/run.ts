@@ -10,6 +10,9 @@ import { awaitConsumer, consumerSettings } from './consume/consumer.ts';
 import type { Consumer } from './consume/consumer.ts';
 import { Engine } from './consume/engine.ts';
 import { Window } from './consume/window.ts';
+import type { BatchHandler } from './handle/batch.ts';
+import { Batcher } from './handle/batcher.ts';
+import type { Work } from './handle/batcher.ts';
 import type { Handler } from './handle/context.ts';
 import { flightStream } from './handle/fleetFlights.ts';
 import { toHost } from './handle/host.ts';
@@ -22,7 +25,8 @@ import { writeSnapshotsOnSignal } from './lifecycle/heapSnapshots.ts';
 import { MemoryCeiling } from './lifecycle/memory.ts';
 import { within } from './lifecycle/within.ts';
 import { Lifecycle } from './lifecycle/state.ts';
-import { compileOptions } from './options.ts';
+import { invalidOption } from './optionChecks.ts';
+import { compileBatch, compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';
 import { deadLetterStream } from './outcome/deadLetter.ts';
 import { doneSetStream } from './outcome/duplicates.ts';
@@ -81,7 +85,26 @@ export async function runWorker(
   options: WorkerOptions,
   handler: Handler | HandlerHost,
 ): Promise<RunningWorker> {
-  const worker = new Worker(compileOptions(options), toHost(handler));
+  const settings = compileOptions(options);
+  if (settings.batch !== undefined) {
+    throw invalidOption('batch', options.batch, 'is for batch handlers; use runBatchWorker');
+  }
+  return start(settings, { kind: 'single', host: toHost(handler) });
+}
+
+/**
+ * The same with a handler that gets several jobs at once: up to `batch.size` of them, or what came within
+ * `batch.waitMs`.
+ *
+ * @throws PenstockError as `runWorker` does.
+ */
+export async function runBatchWorker(options: WorkerOptions, handler: BatchHandler): Promise<RunningWorker> {
+  const policy = compileBatch(options.batch ?? {});
+  return start(compileOptions({ ...options, batch: policy }), { kind: 'batch', handler, policy });
+}
+
+async function start(settings: Settings, work: Work): Promise<RunningWorker> {
+  const worker = new Worker(settings, work);
   await worker.listen();
   worker.begin();
   return worker;
@@ -92,6 +115,7 @@ class Worker implements RunningWorker {
   readonly done: Promise<StopSummary>;
   readonly #settings: Settings;
   readonly #host: HandlerHost;
+  readonly #batcher: Batcher | undefined;
   readonly #log: Logger;
   /** One per consumer: each source of a pool hears of all its workers. */
   readonly #identities: readonly Identity[];
@@ -111,9 +135,15 @@ class Worker implements RunningWorker {
   #slotMs = 0;
   #slotsCountedMs = 0;
 
-  constructor(settings: Settings, host: HandlerHost) {
+  constructor(settings: Settings, work: Work) {
     this.#settings = settings;
-    this.#host = host;
+    if (work.kind === 'single') {
+      this.#host = work.host;
+    } else {
+      const { handler, policy } = work;
+      this.#batcher = new Batcher(handler, policy, settings.slots / policy.size, this.#counters);
+      this.#host = toHost(this.#batcher.handle);
+    }
     const { stream, consumers, replica, slots, prefetch, logger } = settings;
     this.#log = logger.child({ stream, consumer: consumers.join(','), replica });
     const startedAtMs = this.#clock.wallMs();
@@ -242,6 +272,7 @@ class Worker implements RunningWorker {
       consumers,
       settings: this.#settings,
       handler: this.#host.handle,
+      batcher: this.#batcher,
       window: this.#window,
       counters: this.#counters,
       clock: this.#clock,

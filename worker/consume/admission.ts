@@ -1,5 +1,6 @@
 import type { Clock } from '#common/clock.ts';
 import { toError } from '#common/errors.ts';
+import type { Wait } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
 import type { AdmissionPolicy } from './admissionPolicy.ts';
 import { Delays } from './delays.ts';
@@ -118,15 +119,17 @@ export class Admission {
   }
 
   /**
-   * Keeps a failed job for its next attempt, as the server would let later jobs of its key overtake it.
+   * Keeps a job that is to run again, as the server would let later jobs of its key overtake it.
    *
    * @returns false when its order does not matter: then the server may deliver it again.
    */
-  keep(delivery: Delivery, delayMs: number, nowMs: number): boolean {
+  keep(delivery: Delivery, { nowMs, delayMs, isAttempt }: Wait): boolean {
     if (this.#lanes === undefined || delivery.key === undefined || !this.#accepting) return false;
-    delivery.attempt += 1;
+    if (isAttempt) {
+      delivery.attempt += 1;
+      this.#parts.counters.retriedInPlace += 1;
+    }
     this.#parts.window.waiting += 1;
-    this.#parts.counters.retriedInPlace += 1;
     this.#retries.add(delivery, nowMs + delayMs);
     return true;
   }

@@ -3,6 +3,7 @@ import type { Clock } from '#common/clock.ts';
 import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
 import type { Handler } from '../handle/context.ts';
+import type { Batcher } from '../handle/batcher.ts';
 import { FleetFlights } from '../handle/fleetFlights.ts';
 import { SingleFlights } from '../handle/singleFlight.ts';
 import { JobTools } from '../handle/tools.ts';
@@ -38,6 +39,8 @@ export type EngineParts = {
   readonly consumers: readonly Consumer[];
   readonly settings: Settings;
   readonly handler: Handler;
+  /** What stands behind the handler when it collects jobs. */
+  readonly batcher: Batcher | undefined;
   readonly window: Window;
   readonly counters: Counters;
   readonly clock: Clock;
@@ -95,7 +98,7 @@ export class Engine {
         forgivenStream === undefined ? undefined : new Forgiven(connection, forgivenStream, maxAttempts),
       deadLetters:
         deadLetter && new DeadLetters(connection, deadLetter, Math.min(maxDeadLetterMs, ackWaitMs / 2)),
-      keep: admission && ((delivery, delayMs, nowMs) => admission.keep(delivery, delayMs, nowMs)),
+      keep: admission && ((delivery, wait) => admission.keep(delivery, wait)),
       onGone: admission && ((delivery) => admission.gone(delivery)),
       onSettled: () => this.#onRoom(),
     });
@@ -195,6 +198,7 @@ export class Engine {
   async stopPulling(): Promise<void> {
     this.#ended.abort();
     this.#measureService();
+    this.#parts.batcher?.flush();
     await Promise.all(this.#sources.map((source) => source.drain()));
   }
 

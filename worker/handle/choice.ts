@@ -3,7 +3,8 @@ import { openCommandHandler } from './command/command.ts';
 import { toHost } from './host.ts';
 import type { HandlerHost } from './host.ts';
 import { PenstockError } from '#common/errors.ts';
-import { loadHandler } from './module.ts';
+import type { BatchHandler } from './batch.ts';
+import { loadBatchHandler, loadHandler } from './module.ts';
 
 export type HandlerSettings = {
   /** Path of a module, `http://…`, `https://…`, or `exec:PROGRAM`. */
@@ -51,4 +52,18 @@ export async function openHandler(settings: HandlerSettings): Promise<HandlerHos
     killGraceMs,
     logLevel,
   });
+}
+
+/**
+ * The same for batches, which only a module in this thread can take.
+ *
+ * @throws PenstockError as `openHandler` does.
+ */
+export async function openBatchHandler({ handler, threads }: HandlerSettings): Promise<BatchHandler> {
+  const isModule = !handler.startsWith(command) && !/^https?:/.test(handler);
+  if (isModule && !threads) return loadBatchHandler(handler);
+  throw new PenstockError(
+    'InvalidHandler',
+    `${isModule ? 'a module in threads' : handler} takes one job at a time; leave out PENSTOCK_BATCH_SIZE, or use a module without threads`,
+  );
 }

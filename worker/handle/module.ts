@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PenstockError, describeError } from '#common/errors.ts';
+import type { BatchHandler } from './batch.ts';
 import type { Handler } from './context.ts';
 
 /**
@@ -10,6 +11,17 @@ import type { Handler } from './context.ts';
  * @throws PenstockError `HandlerNotFound`, `HandlerFailedToLoad` or `HandlerNotAFunction`, naming the file.
  */
 export async function loadHandler(path: string): Promise<Handler> {
+  const remedy = 'export default a function (job, context) => …';
+  return (await loadFunction(path, 'default', remedy)) as Handler; // What it takes and returns is its author's word.
+}
+
+/** The same for batches: the export is `batch`. */
+export async function loadBatchHandler(path: string): Promise<BatchHandler> {
+  const remedy = 'export a function batch(jobs, context), or leave out PENSTOCK_BATCH_SIZE';
+  return (await loadFunction(path, 'batch', remedy)) as BatchHandler; // As above.
+}
+
+async function loadFunction(path: string, name: string, remedy: string): Promise<unknown> {
   const file = resolve(path);
   try {
     await access(file);
@@ -24,12 +36,11 @@ export async function loadHandler(path: string): Promise<Handler> {
       cause: error,
     });
   }
-  const handler =
-    typeof loaded === 'object' && loaded !== null && 'default' in loaded ? loaded.default : undefined;
-  if (typeof handler === 'function') return handler as Handler; // What it takes and returns is its author's word.
+  const exported: unknown =
+    typeof loaded === 'object' && loaded !== null ? Reflect.get(loaded, name) : undefined;
+  if (typeof exported === 'function') return exported;
   throw new PenstockError(
     'HandlerNotAFunction',
-    `${file} has ${handler === undefined ? 'no default export' : `a default export of type ${typeof handler}`}; ` +
-      'export default a function (job, context) => …',
+    `${file} has ${exported === undefined ? `no ${name} export` : `a ${name} export of type ${typeof exported}`}; ${remedy}`,
   );
 }

@@ -18,6 +18,14 @@ import type { DeadLetterReason, Failure, RetryPolicy, Verdict } from './verdict.
 /** Failures beyond this number per sweep are counted and not logged: a dead dependency must not drown the log. */
 const loggedFailuresPerSweep = 5;
 
+/** Until when a job that is to run again waits. */
+export type Wait = {
+  readonly nowMs: number;
+  readonly delayMs: number;
+  /** Whether what came before counts as an attempt. */
+  readonly isAttempt: boolean;
+};
+
 export type SettlerParts = {
   readonly acks: Acks;
   readonly leases: Leases;
@@ -37,7 +45,7 @@ export type SettlerParts = {
   /** Undefined: jobs that are given up are terminated and only logged. */
   readonly deadLetters: DeadLetters | undefined;
   /** Keeps a job for its next attempt; false: the server is to deliver it again. Undefined: always that. */
-  readonly keep: ((delivery: Delivery, delayMs: number, nowMs: number) => boolean) | undefined;
+  readonly keep: ((delivery: Delivery, wait: Wait) => boolean) | undefined;
   /** All has been said about a delivery: it is settled, given back or lost. */
   readonly onGone: ((delivery: Delivery) => void) | undefined;
   /** A job that was on its way to being settled has arrived there. */
@@ -201,6 +209,7 @@ export class Settler {
     const { budget, random } = this.#parts;
     switch (verdict.kind) {
       case 'handBack':
+        if (this.#parts.keep?.(delivery, { nowMs, delayMs: 0, isAttempt: false }) === true) return;
         this.#handBack(delivery);
         return;
       case 'retry': {
@@ -265,7 +274,7 @@ export class Settler {
   #retry(delivery: Delivery, delayMs: number, nowMs: number): void {
     const { acks, counters, keep, onGone } = this.#parts;
     counters.retried += 1;
-    if (keep?.(delivery, delayMs, nowMs) === true) return;
+    if (keep?.(delivery, { nowMs, delayMs, isAttempt: true }) === true) return;
     acks.retry(delivery, delayMs);
     onGone?.(delivery);
   }

@@ -26,6 +26,9 @@ export class Counters {
   leaseLost = 0;
   /** Of the retried: those that this worker kept, since their order matters. */
   retriedInPlace = 0;
+  /** Calls of a batch handler, and how many of them had as many jobs as a batch may have. */
+  batches = 0;
+  fullBatches = 0;
   /** Jobs that had to wait for another one of their key. */
   laneWaits = 0;
   /** Jobs that had to wait for the rate of their key or of the worker, and for how long in all, milliseconds. */

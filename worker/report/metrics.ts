@@ -40,6 +40,8 @@ const counters: readonly Reading[] = [
     'Retries for which the worker kept the job, to keep the order of its key.',
     ({ counters: c }) => c.retriedInPlace,
   ],
+  ['batches_total', 'Calls of the batch handler.', ({ counters: c }) => c.batches],
+  ['full_batches_total', 'Calls of the batch handler with a full batch.', ({ counters: c }) => c.fullBatches],
   ['lane_waits_total', 'Jobs that waited for another one of their key.', ({ counters: c }) => c.laneWaits],
   ['rate_waits_total', 'Jobs that waited for a rate limit.', ({ counters: c }) => c.rateWaits],
   [
