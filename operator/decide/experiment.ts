@@ -113,11 +113,13 @@ function stepDown(now: In<'stepDown'>, source: SourceSignals, situation: Situati
   return { phase: 'saturated', knee, sinceMs: nowMs, untilMs: nowMs + verdictMs };
 }
 
+/** Mean completions per second of levels that complete the same. */
+export const throughputOf = (levels: readonly Level[]): number =>
+  levels.reduce((sum, { completedPerSecond }) => sum + completedPerSecond, 0) / levels.length;
+
 /** By Little's law, what the limit lets through and how long a job takes without it tell how many slots are of use. */
 function kneeOf(levels: readonly [Level, ...Level[]], source: SourceSignals): Knee {
-  const limited = levels.slice(0, -1);
-  const perSecond =
-    limited.reduce((sum, { completedPerSecond }) => sum + completedPerSecond, 0) / limited.length;
+  const perSecond = throughputOf(levels.slice(0, -1));
   const fastestMs = (levels.at(-1) ?? levels[0]).serviceMs;
   const usefulReplicas = Math.max(1, Math.ceil((perSecond * fastestMs) / 1_000 / source.capacity.slots));
   return {

@@ -1,4 +1,4 @@
-import { mayTry, replicasToTry } from '../experiment.ts';
+import { mayTry, replicasToTry, throughputOf } from '../experiment.ts';
 import { limit } from '../proposal.ts';
 import type { Rule } from '../proposal.ts';
 import { counted } from '../sentences.ts';
@@ -28,29 +28,28 @@ function check(situation: Situation): Verdict {
         current,
         'jobs run slower the more replicas there are, so none is added until that is tested',
       );
-    case 'stepDown':
-      return suspected(current, `it is tested whether ${counted(experiment.replicas)} can complete as much`);
+    case 'stepDown': {
+      const { levels, replicas } = experiment;
+      const tested = `it is tested whether ${counted(replicas)} can complete as much`;
+      // The first step down has lost nothing: that is the proof. How far down it goes is still to be found.
+      return levels.length === 1
+        ? suspected(current, tested)
+        : saturated(
+            situation,
+            throughputOf(levels),
+            current,
+            `fewer complete as much as more did, and ${tested}`,
+          );
+    }
     case 'stepUp':
       return suspected(
         experiment.replicas,
         `it is tested whether ${counted(experiment.replicas)} can complete more`,
       );
     case 'saturated': {
-      const { perSecond, usefulReplicas, heldReplicas } = experiment.knee;
-      return {
-        kind: 'useless',
-        reason: 'DownstreamSaturated',
-        condition: { type: 'DownstreamSaturated', status: 'True' },
-        usefulReplicas: heldReplicas,
-        message:
-          `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ` +
-          `for which ${counted(usefulReplicas)} would do: with fewer replicas jobs ran faster`,
-        untilMs: experiment.untilMs,
-        remedies: [
-          { change: 'downstreamPerSecond', to: neededPerSecond(situation) },
-          { change: 'intakePerSecond', to: perSecond },
-        ],
-      };
+      const { knee, untilMs } = experiment;
+      const evidence = `for which ${counted(knee.usefulReplicas)} would do: with fewer replicas jobs ran faster`;
+      return { ...saturated(situation, knee.perSecond, knee.heldReplicas, evidence), untilMs };
     }
   }
 }
@@ -62,6 +61,25 @@ function neededPerSecond({ signals, spec }: Situation): number {
     const queued = queuedMessages.kind === 'known' ? queuedMessages.value : 0;
     return sum + arrivals + queued / spec.objective.drainSeconds;
   }, 0);
+}
+
+function saturated(
+  situation: Situation,
+  perSecond: number,
+  usefulReplicas: number,
+  evidence: string,
+): Extract<Verdict, { kind: 'useless' }> {
+  return {
+    kind: 'useless',
+    reason: 'DownstreamSaturated',
+    condition: { type: 'DownstreamSaturated', status: 'True' },
+    usefulReplicas,
+    message: `something behind the replicas lets through ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} jobs/s, ${evidence}`,
+    remedies: [
+      { change: 'downstreamPerSecond', to: neededPerSecond(situation) },
+      { change: 'intakePerSecond', to: perSecond },
+    ],
+  };
 }
 
 /** The one rule that takes replicas away although there is work for them: an announced and limited test. */
