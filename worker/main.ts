@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
 
 // Before anything else is loaded: a worker that starts for the second time starts twice as fast.
