@@ -10,7 +10,8 @@ import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { PenstockError, describeError } from './errors.ts';
 
-export type { NatsConnection } from '@nats-io/transport-node';
+export { TimeoutError } from '@nats-io/transport-node';
+export type { NatsConnection, Subscription } from '@nats-io/transport-node';
 
 const serverUrl = z
   .string()

@@ -68,11 +68,15 @@ function grown(last: Growth, atMs: number, growth: Growth): Sample {
   };
 }
 
-/** Counts from the start of the window, or from the first sample, to the last one; undefined with too little time. */
+/**
+ * Counts from the start of the window, or from the first sample, to the last one; undefined with too little time. Between
+ * two samples growth counts as even, so that a pool that was looked at seldom while nothing happened has the same rates as
+ * one that was looked at all the time.
+ */
 export function countWithin(samples: readonly Sample[], windowMs: number): Count | undefined {
   const last = samples.at(-1);
   if (last === undefined) return undefined;
-  const first = samples.findLast((sample) => sample.atMs <= last.atMs - windowMs) ?? samples[0] ?? last;
+  const first = totalsAt(samples, last.atMs - windowMs) ?? samples[0] ?? last;
   const spanMs = last.measuredMs - first.measuredMs;
   if (spanMs < shortestSpanMs) return undefined;
   return {
@@ -81,6 +85,22 @@ export function countWithin(samples: readonly Sample[], windowMs: number): Count
     completed: Math.max(0, last.completed - first.completed),
     replicaSeconds: last.replicaSeconds - first.replicaSeconds,
     heldSeconds: last.heldSeconds - first.heldSeconds,
+  };
+}
+
+/** Undefined before the first sample. */
+function totalsAt(samples: readonly Sample[], atMs: number): Growth | undefined {
+  const index = samples.findLastIndex((sample) => sample.atMs <= atMs);
+  const [before, after] = [samples[index], samples[index + 1]];
+  if (before === undefined || after === undefined) return before;
+  const share = (atMs - before.atMs) / (after.atMs - before.atMs);
+  const between = (from: number, to: number): number => from + (to - from) * share;
+  return {
+    measuredMs: between(before.measuredMs, after.measuredMs),
+    arrived: between(before.arrived, after.arrived),
+    completed: between(before.completed, after.completed),
+    replicaSeconds: between(before.replicaSeconds, after.replicaSeconds),
+    heldSeconds: between(before.heldSeconds, after.heldSeconds),
   };
 }
 

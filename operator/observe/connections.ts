@@ -3,10 +3,17 @@ import { connectNats } from '#common/nats.ts';
 import type { NatsConnection, NatsSettings } from '#common/nats.ts';
 import { describeError, toError } from '#common/errors.ts';
 import { HeartbeatListener } from './heartbeats.ts';
+import { StreamReader } from './streamReader.ts';
 import type { Clock } from '#common/clock.ts';
 
 /** A server system that pools look at: the connection and what is heard over it. */
-type Link = { readonly connection: NatsConnection; readonly heartbeats: HeartbeatListener };
+export type Link = {
+  /** Another one for each connection, also to the same system. */
+  readonly id: number;
+  readonly connection: NatsConnection;
+  readonly streams: StreamReader;
+  readonly heartbeats: HeartbeatListener;
+};
 export type LinkState =
   { readonly kind: 'up'; readonly link: Link } | { readonly kind: 'down'; readonly message: string };
 
@@ -30,6 +37,8 @@ export class Connections implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
+  #links = 0;
+  readonly #keys = new WeakMap<NatsSettings, string>();
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -37,7 +46,7 @@ export class Connections implements AsyncDisposable {
   }
 
   get(settings: NatsSettings): LinkState {
-    const key = JSON.stringify(settings);
+    const key = this.#keyOf(settings);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       entry = {
@@ -76,6 +85,16 @@ export class Connections implements AsyncDisposable {
     await Promise.all([...this.#entries.keys()].map((key) => this.#close(key)));
   }
 
+  /** Equal settings share a connection, whoever names them; those that are the same object are known at once. */
+  #keyOf(settings: NatsSettings): string {
+    let key = this.#keys.get(settings);
+    if (key === undefined) {
+      key = JSON.stringify(settings);
+      this.#keys.set(settings, key);
+    }
+    return key;
+  }
+
   async #close(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -104,7 +123,13 @@ export class Connections implements AsyncDisposable {
 
   /** Until the connection is closed for good. */
   async #follow(entry: Entry, connection: NatsConnection, settings: NatsSettings): Promise<void> {
-    const link: Link = { connection, heartbeats: new HeartbeatListener(connection, this.#clock) };
+    this.#links += 1;
+    const link: Link = {
+      id: this.#links,
+      connection,
+      streams: new StreamReader(connection, this.#clock),
+      heartbeats: new HeartbeatListener(connection, this.#clock),
+    };
     const servers = settings.servers.join(', ');
     entry.state = { kind: 'up', link };
     this.#log.info({ server: connection.getServer() }, 'connected to NATS');

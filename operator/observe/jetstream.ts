@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Clock } from '#common/clock.ts';
 import { describeError } from '#common/errors.ts';
+import { TimeoutError } from '#common/nats.ts';
 import type { NatsConnection } from '#common/nats.ts';
 import { nanosToMs } from '#common/units.ts';
-import type { ConsumerFacts, Seen, StreamFacts } from './observation.ts';
+import type { ConsumerFacts, StreamFacts } from './observation.ts';
 
 /** Longer than any healthy answer (p99 of some ms); short enough that one silent server costs a pool few periods. */
 const requestTimeoutMs = 2_000;
@@ -47,56 +47,115 @@ const apiErrorSchema = z.object({
   error: z.object({ err_code: z.number().optional(), description: z.string() }),
 });
 
-type Answer<T> =
-  { kind: 'ok'; value: T } | { kind: 'absent'; message: string } | { kind: 'failed'; message: string };
+const pageSchema = z.object({
+  total: count,
+  // Each is read only if somebody watches it.
+  consumers: z
+    .array(z.looseObject({ name: z.string() }))
+    .nullish()
+    .transform((list) => list ?? []),
+  missing: z
+    .array(z.string())
+    .nullish()
+    .transform((list) => list ?? []),
+});
+
+export type ConsumerInfo = z.output<typeof consumerInfoSchema>;
+export type ConsumerPage = {
+  /** Consumers that the stream has. */
+  readonly total: number;
+  /** Consumers of this page. */
+  readonly length: number;
+  readonly consumers: ReadonlyMap<string, unknown>;
+  readonly missing: ReadonlySet<string>;
+};
+
+export type Answer<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'absent'; readonly message: string }
+  | { readonly kind: 'failed'; readonly message: string; readonly isTimeout: boolean };
+
+/** One consumer by `INFO`: its leader answers, so the counters are current. */
+export function askConsumer(
+  connection: NatsConnection,
+  stream: string,
+  consumer: string,
+): Promise<Answer<ConsumerInfo>> {
+  return ask(connection, `$JS.API.CONSUMER.INFO.${stream}.${consumer}`, consumerInfoSchema);
+}
+
+/** Undefined when it cannot be read, or only against the rights; arrivals then come from the consumers alone. */
+export async function askStream(
+  connection: NatsConnection,
+  stream: string,
+): Promise<StreamFacts | undefined> {
+  const answer = await ask(connection, `$JS.API.STREAM.INFO.${stream}`, streamInfoSchema);
+  return answer.kind === 'ok' ? toStreamFacts(answer.value) : undefined;
+}
 
 /**
- * The state of one consumer and its stream. The consumer's leader answers, so the counters are current; no answer,
- * or one that makes no sense, is `unseen` and never a number.
+ * The consumers of a stream by `LIST`, a page from the offset on. In a cluster the server asks the leader of each
+ * consumer, so the counters are as current as those of `INFO`; a consumer whose leader does not answer is `missing`,
+ * and what a page may still hold of it counts for nothing.
  */
-export async function observeConsumer(
+export async function askConsumerPage(
   connection: NatsConnection,
-  clock: Clock,
-  { stream, consumer }: { stream: string; consumer: string },
-): Promise<Seen<ConsumerFacts>> {
-  const [consumerInfo, streamInfo] = await Promise.all([
-    ask(connection, `$JS.API.CONSUMER.INFO.${stream}.${consumer}`, consumerInfoSchema),
-    ask(connection, `$JS.API.STREAM.INFO.${stream}`, streamInfoSchema),
-  ]);
-  if (consumerInfo.kind === 'absent') return { kind: 'absent', message: consumerInfo.message };
-  if (consumerInfo.kind === 'failed') return { kind: 'unseen', message: consumerInfo.message };
-  const facts = toFacts(consumerInfo.value, streamInfo.kind === 'ok' ? streamInfo.value : undefined);
-  return { kind: 'seen', atMs: clock.monotonicMs(), value: facts };
+  stream: string,
+  offset: number,
+): Promise<Answer<ConsumerPage>> {
+  const body = JSON.stringify({ offset });
+  const answer = await ask(connection, `$JS.API.CONSUMER.LIST.${stream}`, pageSchema, body);
+  if (answer.kind !== 'ok') return answer;
+  const { total, consumers, missing } = answer.value;
+  return {
+    kind: 'ok',
+    value: {
+      total,
+      length: consumers.length,
+      consumers: new Map(consumers.map((raw) => [raw.name, raw])),
+      missing: new Set(missing),
+    },
+  };
+}
+
+/** A consumer as a page of a list holds it. */
+export function readListed(raw: unknown): Answer<ConsumerInfo> {
+  return read('CONSUMER.LIST', raw, consumerInfoSchema);
 }
 
 async function ask<S extends z.ZodType>(
   connection: NatsConnection,
   subject: string,
   schema: S,
+  body?: string,
 ): Promise<Answer<z.output<S>>> {
   let reply: unknown;
   try {
-    const message = await connection.request(subject, undefined, { timeout: requestTimeoutMs });
+    const message = await connection.request(subject, body, { timeout: requestTimeoutMs });
     reply = message.json();
   } catch (error) {
-    return { kind: 'failed', message: `${subject}: ${describeError(error)}` };
+    const isTimeout = error instanceof TimeoutError;
+    return { kind: 'failed', message: `${subject}: ${describeError(error)}`, isTimeout };
   }
   const refused = apiErrorSchema.safeParse(reply);
   if (refused.success) {
     const { err_code: code, description } = refused.data.error;
     const isAbsent = code === codeConsumerNotFound || code === codeStreamNotFound;
-    return { kind: isAbsent ? 'absent' : 'failed', message: `${subject}: ${description.slice(0, 200)}` };
+    const message = `${subject}: ${description.slice(0, 200)}`;
+    return isAbsent ? { kind: 'absent', message } : { kind: 'failed', message, isTimeout: false };
   }
+  return read(subject, reply, schema);
+}
+
+function read<S extends z.ZodType>(subject: string, reply: unknown, schema: S): Answer<z.output<S>> {
   const parsed = schema.safeParse(reply);
   if (parsed.success) return { kind: 'ok', value: parsed.data };
   const field = parsed.error.issues[0]?.path.join('.') ?? '';
-  return { kind: 'failed', message: `${subject}: the answer has no valid "${field}"` };
+  const message = `${subject}: the answer has no valid "${field}"`;
+  return { kind: 'failed', message, isTimeout: false };
 }
 
-function toFacts(
-  info: z.output<typeof consumerInfoSchema>,
-  stream: z.output<typeof streamInfoSchema> | undefined,
-): ConsumerFacts {
+export function toFacts(info: ConsumerInfo, stream: StreamFacts | undefined): ConsumerFacts {
   return {
     createdMs: info.created,
     serverTimeMs: info.ts,
@@ -113,7 +172,7 @@ function toFacts(
     maxAckPending: info.config.max_ack_pending,
     ackWaitMs: nanosToMs(info.config.ack_wait),
     maxDeliver: info.config.max_deliver,
-    stream: stream === undefined ? undefined : toStreamFacts(stream),
+    stream,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '#common/clock.ts';
+import type { Source } from '#crds/worker-pool.ts';
 import type { Platform, Pool } from '../platform/platform.ts';
-import type { Connections, LinkState } from './connections.ts';
-import { observeConsumer } from './jetstream.ts';
+import type { Connections, Link, LinkState } from './connections.ts';
 import type { Observation, SourceObservation } from './observation.ts';
 
 /** All facts about one pool, asked for at the same time. Never throws: what went wrong is part of the facts. */
@@ -13,14 +13,12 @@ export async function observe(
 ): Promise<Observation> {
   const sources = await Promise.all(
     pool.spec.sources.map(async (source): Promise<SourceObservation> => {
-      const settings = platform.connection(pool, source);
-      const link: LinkState =
-        settings instanceof Error ? { kind: 'down', message: settings.message } : connections.get(settings);
+      const link = linkTo(pool, source, platform, connections);
       if (link.kind === 'down')
         return { consumer: { kind: 'unseen', message: link.message }, heartbeats: [] };
-      const { connection, heartbeats } = link.link;
+      const { streams, heartbeats } = link.link;
       const heard = heartbeats.latest(source.stream, source.consumer);
-      return { consumer: await observeConsumer(connection, clock, source), heartbeats: heard };
+      return { consumer: await streams.read(source.stream, source.consumer), heartbeats: heard };
     }),
   );
   const heard = new Set(
@@ -32,4 +30,31 @@ export async function observe(
   );
   const workload = await platform.workload(pool, heard);
   return { atMs: clock.monotonicMs(), sources, workload };
+}
+
+/** Where a pool looks. Those with the same key read the same streams, and best do so at the same moment. */
+export type Outlook = {
+  readonly key: string;
+  /** In the order of the policy's sources; none while one of them cannot be reached. */
+  readonly views: readonly View[];
+};
+type View = { readonly link: Link; readonly source: Source };
+
+const nowhere: Outlook = { key: '', views: [] };
+
+export function outlookOf(pool: Pool, platform: Platform, connections: Connections): Outlook {
+  const views: View[] = [];
+  let key = '';
+  for (const source of pool.spec.sources) {
+    const link = linkTo(pool, source, platform, connections);
+    if (link.kind === 'down') return nowhere;
+    views.push({ link: link.link, source });
+    key += `${link.link.id} ${source.stream} `;
+  }
+  return { key, views };
+}
+
+function linkTo(pool: Pool, source: Source, platform: Platform, connections: Connections): LinkState {
+  const settings = platform.connection(pool, source);
+  return settings instanceof Error ? { kind: 'down', message: settings.message } : connections.get(settings);
 }

@@ -26,6 +26,11 @@ export type Platform = {
    * @param heard replicas whose heartbeat says that they run, for platforms that know readiness only from there.
    */
   workload(pool: Pool, heard: ReadonlySet<string>): Promise<Seen<WorkloadFacts>>;
+  /**
+   * A token that stays the same object as long as `workload` would tell the same, ages apart: it saves looking at a pool
+   * that rests. Undefined when that is not known, or while something is under way.
+   */
+  stillness(pool: Pool): object | undefined;
   /** Sets the number of replicas. Never adds to or subtracts from it, so that a repeated call does no harm. */
   scale(pool: Pool, change: ScaleChange): Promise<ScaleOutcome>;
 };

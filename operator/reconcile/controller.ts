@@ -1,18 +1,26 @@
 import type { Logger } from '#common/log.ts';
 import { toError } from '#common/errors.ts';
-import { sleep } from '#common/sleep.ts';
 import { emptyHistory } from '../measure/measure.ts';
+import { outlookOf } from '../observe/observe.ts';
+import type { Outlook } from '../observe/observe.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport, PassTimes } from '../report/passReport.ts';
-import { initialState, pass } from './pass.ts';
+import { Rounds } from './rounds.ts';
+import { catchUp, initialState, pass } from './pass.ts';
+import type { Parts, PassDetails, PoolState } from './pass.ts';
+import { isAtRest, isStill } from './rest.ts';
+import type { Rest, Saying } from './rest.ts';
 import { Stages } from './stages.ts';
-import type { Parts, PassDetails, PassResult, PoolState } from './pass.ts';
 
 export type ControllerOptions = {
-  /** Time from the start of one pass over a pool to the start of the next. */
+  /** Time from one look at a pool to the next. */
   readonly periodMs: number;
+  /** Whether pools at rest are only looked at, not decided upon, while they stay as they are. */
+  readonly mayRest: boolean;
   /** Called after every pass. */
   readonly onReport: (report: PassReport, times: PassTimes, details: PassDetails) => void;
+  /** Called when a look has shown that a pool still rests. */
+  readonly onStill: (times: Pick<PassTimes, 'latenessMs'>) => void;
   /** Called when a pass itself failed, which is a fault of ours. */
   readonly onPassError: (pool: string, error: Error) => void;
 };
@@ -20,50 +28,69 @@ export type ControllerOptions = {
 /** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
 const soonestMs = 100;
 
-type Loop = { readonly stop: AbortController; readonly done: Promise<void> };
+/** A pool that is worked on. */
+type Member = {
+  pool: Pool;
+  outlook: Outlook;
+  state: PoolState | undefined;
+  /** What the last decision said. */
+  last: Saying | undefined;
+  rest: Rest | undefined;
+  /** When the next look was due, if that is over. */
+  overdueMs: number | undefined;
+  /** The pass that is under way. */
+  running: Promise<void> | undefined;
+  /** For a look before the next round. */
+  soon: NodeJS.Timeout | undefined;
+  isGone: boolean;
+};
 
 /**
- * When passes run: each pool in its own loop, so that a slow or broken one delays no other. Level-triggered: a pass
- * that failed is not retried, the next one starts from what is there then.
+ * When passes run. Pools that look at the same streams are looked at in one round, so that they share its requests;
+ * their passes then run side by side, and a slow or broken one delays no other. Level-triggered: a pass that failed is
+ * not retried, the next one starts from what is there then.
  */
 export class Controller {
   readonly #parts: Parts;
   readonly #options: ControllerOptions;
   readonly #log: Logger;
-  readonly #loops = new Map<string, Loop>();
+  readonly #members = new Map<string, Member>();
   readonly #stages = new Stages();
-  #pools: ReadonlyMap<string, Pool> = new Map();
+  readonly #rounds: Rounds<Member>;
 
   constructor(parts: Parts, options: ControllerOptions, log: Logger) {
     this.#parts = parts;
     this.#options = options;
     this.#log = log;
+    this.#rounds = new Rounds(parts.clock, options.periodMs, (members, dueMs) => this.#round(members, dueMs));
   }
 
-  /** Starts loops for pools that are new and ends those of pools that are gone. To be called about once a period. */
+  /** Takes in pools that are new or changed, and lets go of those that are gone. To be called about once a period. */
   sync(): void {
+    const { platform, connections } = this.#parts;
+    const gone = new Set(this.#members.keys());
     // Asked for once, not in every pass: a platform may have to sort all of them to say which count.
-    this.#pools = new Map(this.#parts.platform.pools().map((pool) => [pool.key, pool]));
-    this.#stages.keepOnly(this.#pools);
-    for (const [key, { stop }] of this.#loops) {
-      if (this.#pools.has(key)) continue;
-      stop.abort();
-      this.#loops.delete(key);
+    for (const pool of platform.pools()) {
+      gone.delete(pool.key);
+      const outlook = outlookOf(pool, platform, connections);
+      const member = this.#members.get(pool.key) ?? this.#join(pool, outlook);
+      if (member.pool !== pool) this.#change(member, pool);
+      if (member.outlook.key !== outlook.key) this.#rounds.leave(member.outlook.key, member);
+      member.outlook = outlook;
+      this.#rounds.join(outlook.key, member);
+    }
+    for (const key of gone) {
+      this.#leave(key);
       this.#log.info({ pool: key }, 'pool is gone; its replicas stay as they are');
     }
-    for (const key of this.#pools.keys()) {
-      if (this.#loops.has(key)) continue;
-      const stop = new AbortController();
-      this.#loops.set(key, { stop, done: this.#loop(key, stop.signal) });
-    }
+    this.#stages.keepOnly(this.#members);
   }
 
-  /** Ends all loops; resolves when no pass is under way. */
+  /** Ends all rounds; resolves when no pass is under way. */
   async stop(): Promise<void> {
-    const loops = [...this.#loops.values()];
-    this.#loops.clear();
-    for (const { stop } of loops) stop.abort();
-    await Promise.all(loops.map(({ done }) => done));
+    const running = [...this.#members.values()].map((member) => member.running);
+    for (const key of [...this.#members.keys()]) this.#leave(key);
+    await Promise.all([...running, this.#rounds.stop()]);
   }
 
   /** One pass over each pool, side by side. */
@@ -74,46 +101,136 @@ export class Controller {
     return results.map(({ report }) => report);
   }
 
-  async #loop(key: string, stop: AbortSignal): Promise<void> {
-    let state: PoolState | undefined;
-    let sources = '';
-    let dueMs = this.#parts.clock.monotonicMs();
-    while (!stop.aborted) {
-      const startedAtMs = this.#parts.clock.monotonicMs();
-      const pool = this.#pools.get(key);
-      let waitMs = this.#options.periodMs;
-      if (pool !== undefined) {
-        state ??= initialState(startedAtMs, pool.writtenReplicas);
-        // Figures of one consumer say nothing about another.
-        const now = JSON.stringify(pool.spec.sources);
-        if (now !== sources) state = { ...state, history: emptyHistory };
-        sources = now;
-        const result = await this.#pass(pool, state, { startedAtMs, dueMs });
-        state = result?.state ?? state;
-        waitMs = Math.min(waitMs, Math.max(soonestMs, result?.nextCheckMs ?? waitMs));
-      }
-      dueMs = startedAtMs + waitMs;
-      await sleep(dueMs - this.#parts.clock.monotonicMs(), stop);
+  #join(pool: Pool, outlook: Outlook): Member {
+    const member: Member = {
+      pool,
+      outlook,
+      state: undefined,
+      last: undefined,
+      rest: undefined,
+      overdueMs: undefined,
+      running: undefined,
+      soon: undefined,
+      isGone: false,
+    };
+    this.#members.set(pool.key, member);
+    return member;
+  }
+
+  #change(member: Member, pool: Pool): void {
+    if (member.pool.spec !== pool.spec) {
+      member.rest = undefined;
+      // Figures of one consumer say nothing about another.
+      const isSame = JSON.stringify(member.pool.spec.sources) === JSON.stringify(pool.spec.sources);
+      if (!isSame && member.state !== undefined) member.state = { ...member.state, history: emptyHistory };
+    }
+    member.pool = pool;
+  }
+
+  #leave(key: string): void {
+    const member = this.#members.get(key);
+    if (member === undefined) return;
+    member.isGone = true;
+    clearTimeout(member.soon);
+    this.#rounds.leave(member.outlook.key, member);
+    this.#members.delete(key);
+  }
+
+  async #round(members: ReadonlySet<Member>, dueMs: number): Promise<void> {
+    const startedAtMs = this.#parts.clock.monotonicMs();
+    await refresh(members);
+    for (const member of members) {
+      // A pass that outlasts the period makes the next one late.
+      member.overdueMs ??= dueMs;
+      if (member.running !== undefined) continue;
+      if (this.#staysAtRest(member)) this.#options.onStill({ latenessMs: startedAtMs - dueMs });
+      else this.#start(member, { startedAtMs, dueMs: member.overdueMs });
+      member.overdueMs = undefined;
     }
   }
 
-  async #pass(
-    pool: Pool,
-    state: PoolState,
-    { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number },
-  ): Promise<PassResult | undefined> {
+  /** Whether a pool that rested still does. */
+  #staysAtRest(member: Member): boolean {
+    const { rest, pool, outlook } = member;
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (rest === undefined || nowMs >= rest.untilMs || outlook.views.length === 0) return false;
+    if (this.#parts.platform.stillness(pool) !== rest.workload) return false;
+    const sources = outlook.views.map(({ link, source: { stream, consumer } }) => ({
+      consumer: link.streams.latest(stream, consumer),
+      isHeard: link.heartbeats.isHeard(stream, consumer),
+    }));
+    if (!isStill(rest.observation, sources)) return false;
+    const seen = sources.map(({ consumer }) => ({ consumer, heartbeats: [] }));
+    member.rest = {
+      ...rest,
+      hasBeenStill: true,
+      observation: { ...rest.observation, atMs: nowMs, sources: seen },
+    };
+    return true;
+  }
+
+  #start(member: Member, times: { readonly startedAtMs: number; readonly dueMs: number }): void {
+    clearTimeout(member.soon);
+    member.running = this.#pass(member, times).finally(() => (member.running = undefined));
+  }
+
+  async #pass(member: Member, { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number }): Promise<void> {
+    const { pool, rest } = member;
     try {
+      const before = member.state ?? initialState(startedAtMs, pool.writtenReplicas);
       const fed = this.#stages.fedBy(pool);
-      const result = await pass(pool, state, this.#parts, fed);
-      this.#stages.note(pool, result.details.decision, fed, this.#parts.clock.monotonicMs());
+      const state = rest?.hasBeenStill === true ? catchUp(pool, before, rest.observation, fed) : before;
+      const { report, details, nextCheckMs, ...result } = await pass(pool, state, this.#parts, fed);
+      this.#stages.note(pool, details.decision, fed, this.#parts.clock.monotonicMs());
+      // A change of the sources in the meantime has emptied the history, and counts.
+      if (member.pool === pool || member.state === undefined) member.state = result.state;
+      member.rest = this.#restAfter(details, member.last, startedAtMs + nextCheckMs);
+      member.last = { message: details.decision.message, recommended: details.decision.recommended };
       const passMs = this.#parts.clock.monotonicMs() - startedAtMs;
-      this.#options.onReport(result.report, { passMs, latenessMs: startedAtMs - dueMs }, result.details);
-      return result;
+      this.#options.onReport(report, { passMs, latenessMs: startedAtMs - dueMs }, details);
+      if (nextCheckMs < this.#options.periodMs)
+        this.#lookSoon(member, startedAtMs + Math.max(soonestMs, nextCheckMs));
     } catch (thrown) {
       const error = toError(thrown);
+      member.rest = undefined;
       this.#log.error({ err: error, pool: pool.key }, 'pass failed; the pool is left as it is');
       this.#options.onPassError(pool.key, error);
-      return undefined;
     }
+  }
+
+  #restAfter(details: PassDetails, before: Saying | undefined, untilMs: number): Rest | undefined {
+    if (!this.#options.mayRest || !isAtRest(details, before)) return undefined;
+    const workload = this.#parts.platform.stillness(details.pool);
+    return workload === undefined
+      ? undefined
+      : { hasBeenStill: false, observation: details.observation, untilMs, workload };
+  }
+
+  /** A decision that wants to be looked at again before the next round. */
+  #lookSoon(member: Member, dueMs: number): void {
+    if (member.isGone) return;
+    member.soon = setTimeout(() => {
+      if (member.running !== undefined) return;
+      this.#start(member, { startedAtMs: this.#parts.clock.monotonicMs(), dueMs });
+    }, dueMs - this.#parts.clock.monotonicMs());
+  }
+}
+
+/** Reads the streams that these pools look at, all at once. */
+async function refresh(members: ReadonlySet<Member>): Promise<void> {
+  const [first] = members;
+  const views = first?.outlook.views ?? [];
+  await Promise.all(
+    views.map(({ link, source: { stream } }, index) =>
+      link.streams.refresh(stream, consumersAt(members, index)),
+    ),
+  );
+}
+
+/** All of a round have the same streams in the same order. */
+function* consumersAt(members: ReadonlySet<Member>, index: number): Generator<string> {
+  for (const { outlook } of members) {
+    const view = outlook.views[index];
+    if (view !== undefined) yield view.source.consumer;
   }
 }

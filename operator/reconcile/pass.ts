@@ -88,3 +88,24 @@ export async function pass(
     nextCheckMs: decision.nextCheckMs,
   };
 }
+
+/**
+ * What a pool would remember if it had been passed over at a moment when nothing was to be done. For pools that rest:
+ * it brings them up to the last moment at which they were seen to be as they were.
+ */
+export function catchUp(
+  pool: Pool,
+  state: PoolState,
+  observation: Observation,
+  stages: readonly Stage[],
+): PoolState {
+  const { signals, history } = measure(state.history, observation, pool.spec);
+  const { memory } = decide({
+    spec: pool.spec,
+    signals,
+    memory: state.memory,
+    nowMs: observation.atMs,
+    stages,
+  });
+  return { history, memory };
+}

@@ -20,7 +20,7 @@ export class Stages {
     this.#stages.set(pool.key, stageOf(pool, decision, fed, atMs));
   }
 
-  keepOnly(pools: ReadonlyMap<string, Pool>): void {
+  keepOnly(pools: ReadonlyMap<string, unknown>): void {
     for (const key of this.#stages.keys()) if (!pools.has(key)) this.#stages.delete(key);
   }
 }

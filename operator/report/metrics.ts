@@ -101,7 +101,7 @@ export class OperatorMetrics {
     });
     this.#latenessSeconds = new Histogram({
       name: 'penstock_pass_lateness_seconds',
-      help: 'Time from when a pass over a pool was due to its start.',
+      help: 'Time from when a look at a pool was due to its start.',
       buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     });
@@ -143,6 +143,11 @@ export class OperatorMetrics {
     this.#recordLines.inc({ outcome }, lines);
   }
 
+  /** A pool was looked at and rests. */
+  still({ latenessMs }: Pick<PassTimes, 'latenessMs'>): void {
+    this.#latenessSeconds.observe(latenessMs / 1_000);
+  }
+
   apiRequest(verb: string): void {
     this.#apiRequests.inc({ verb });
   }
@@ -153,8 +158,9 @@ export class OperatorMetrics {
   }
 
   /** Removes the series of pools that are gone. */
-  keepOnly(pools: readonly string[]): void {
-    const gone = [...this.#known].filter((pool) => !pools.includes(pool));
+  keepOnly(pools: Iterable<string>): void {
+    const kept = new Set(pools);
+    const gone = [...this.#known].filter((pool) => !kept.has(pool));
     if (gone.length === 0) return;
     const metrics = [
       this.#replicas,

@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Clock } from '#common/clock.ts';
 import { PenstockError } from '#common/errors.ts';
 import { serveHttp, text } from '#common/http.ts';
 import type { Logger } from '#common/log.ts';
+import type { NatsSettings } from '#common/nats.ts';
 import type { OperatorConfig } from '../config.ts';
 import { Connections } from '../observe/connections.ts';
 import { Api } from '../platform/kubernetes/api.ts';
-import { createCollections } from '../platform/kubernetes/collections.ts';
+import { collector, createCollections } from '../platform/kubernetes/collections.ts';
 import type { Collections } from '../platform/kubernetes/collections.ts';
 import { Elector } from '../platform/kubernetes/elector.ts';
 import { EventRecorder, eventsOf } from '../platform/kubernetes/events.ts';
 import { KubernetesPlatform } from '../platform/kubernetes/kubernetes.ts';
 import { statusOf, statusOfRefusal } from '../platform/kubernetes/status.ts';
 import { StatusWriter } from '../platform/kubernetes/statusWriter.ts';
+import { TargetWatches } from '../platform/kubernetes/targetWatches.ts';
 import { Transport } from '../platform/kubernetes/transport.ts';
 import { Controller } from '../reconcile/controller.ts';
 import { LastPasses } from '../report/lastPasses.ts';
@@ -24,6 +27,8 @@ import { Recorder } from '../report/recorder.ts';
 
 /** Watches that have been silent for so long are broken: the server ends each of them within 90 s. */
 const watchDeadMs = 300_000;
+/** A system that takes longer, or never answers, keeps nobody waiting. */
+const connectMs = 1_000;
 const shutdownRenewMs = 20_000;
 
 /**
@@ -54,10 +59,13 @@ export async function runKubernetesOperator(
     { ...config.lease, identity: `${config.instance}_${randomUUID()}` },
     { clock, log, random },
   );
-  const collections = createCollections(api, config.namespaces, { clock, log, random });
+  const watching = new AbortController();
+  const collect = collector(api, config.namespaces, { clock, log, random });
+  const collections = createCollections(collect);
   const platform = new KubernetesPlatform({
     api,
     collections,
+    watches: new TargetWatches(collect, watching.signal),
     clock,
     allowedHosts: config.natsHosts,
     mayWrite: () => elector.isLeading(),
@@ -73,12 +81,15 @@ export async function runKubernetesOperator(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: config.periodMs,
+      // A record that is replayed must hold every pass.
+      mayRest: recorder === undefined,
       onReport: (report, times, details) => {
         metrics.observe(report, times);
         recorder?.record(report.time, details);
         passes.keep({ time: report.time, ...details });
         publish(report);
       },
+      onStill: (times) => metrics.still(times),
       onPassError: (pool) => metrics.passFailed(pool),
     },
     log,
@@ -88,12 +99,12 @@ export async function runKubernetesOperator(
     if (pool === undefined || !elector.isLeading()) return;
     const before = statuses.conditions(pool);
     for (const event of eventsOf(report, before)) events.record(pool, event);
-    void statuses.offer(pool, statusOf(report, pool, before));
+    statuses.offer(pool, statusOf(report, pool, before));
   }
   function publishRefusals(): void {
     const time = new Date(clock.wallMs()).toISOString();
     for (const refusal of platform.refusals()) {
-      void statuses.offer(refusal.pool, statusOfRefusal(refusal, statuses.conditions(refusal.pool), time));
+      statuses.offer(refusal.pool, statusOfRefusal(refusal, statuses.conditions(refusal.pool), time));
     }
   }
 
@@ -105,7 +116,6 @@ export async function runKubernetesOperator(
       watchAgeMs(collections) === undefined ? text(503, 'waiting for the first lists\n') : text(200, 'ok\n'),
   });
 
-  const watching = new AbortController();
   const watches = Promise.all(
     Object.values(collections).map((collection) => collection.run(watching.signal)),
   );
@@ -115,13 +125,14 @@ export async function runKubernetesOperator(
     const renewals = elector.keep(renewing.signal);
     try {
       await untilEither(Promise.all(Object.values(collections).map((c) => c.synced())), stop, elector.lost);
+      await untilEither(connectAll(platform, connections), stop, elector.lost);
       const timer = setInterval(() => {
         controller.sync();
         publishRefusals();
         const keys = new Set(
           [...collections.pools.values()].map(({ namespace, name }) => `${namespace}/${name}`),
         );
-        metrics.keepOnly([...keys]);
+        metrics.keepOnly(keys);
         statuses.keepOnly(keys);
         passes.keepOnly(keys);
         connections
@@ -149,6 +160,20 @@ export async function runKubernetesOperator(
     watching.abort();
     await watches;
   }
+}
+
+/** So that the first look at a pool does not find, and tell, that its NATS system is only just being connected to. */
+async function connectAll(platform: KubernetesPlatform, connections: Connections): Promise<void> {
+  const settings = (): Set<NatsSettings | Error> =>
+    new Set(
+      platform
+        .pools()
+        .flatMap((pool) => pool.spec.sources.map((source) => platform.connection(pool, source))),
+    );
+  // Secrets are asked for at the first look, too.
+  settings();
+  await sleep(connectMs / 4);
+  await connections.settled([...settings()], connectMs);
 }
 
 function watchAgeMs(collections: Collections): number | undefined {

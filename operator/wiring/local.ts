@@ -55,12 +55,14 @@ export async function startLocalOperator(
     { platform, connections, clock, mayAct: true },
     {
       periodMs: options.periodMs,
+      mayRest: false,
       onReport: (report, times, details) => {
         metrics.observe(report, times);
         recorder?.record(report.time, details);
         passes.keep({ time: report.time, ...details });
         options.onReport(report);
       },
+      onStill: (times) => metrics.still(times),
       onPassError: (pool) => metrics.passFailed(pool),
     },
     log,
@@ -127,7 +129,7 @@ export async function lookOnce(
   const nothing = (): void => undefined;
   const controller = new Controller(
     { platform, connections, clock, mayAct: false },
-    { periodMs: 0, onReport: nothing, onPassError: nothing },
+    { periodMs: 0, mayRest: false, onReport: nothing, onStill: nothing, onPassError: nothing },
     log,
   );
   return await controller.once();

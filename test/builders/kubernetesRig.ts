@@ -3,9 +3,10 @@ import { systemClock } from '#common/clock.ts';
 import { createLogger } from '#common/log.ts';
 import { definitions } from '#crds/definitions.ts';
 import { Api } from '../../operator/platform/kubernetes/api.ts';
-import { createCollections } from '../../operator/platform/kubernetes/collections.ts';
+import { collector, createCollections } from '../../operator/platform/kubernetes/collections.ts';
 import type { Collections } from '../../operator/platform/kubernetes/collections.ts';
 import { KubernetesPlatform } from '../../operator/platform/kubernetes/kubernetes.ts';
+import { TargetWatches } from '../../operator/platform/kubernetes/targetWatches.ts';
 import { Transport } from '../../operator/platform/kubernetes/transport.ts';
 import type { ApiClient } from '../tools/apiClient.ts';
 import type { ApiServer } from '../tools/apiServer.ts';
@@ -138,7 +139,8 @@ export type KubernetesRig = AsyncDisposable & {
 export async function kubernetesRig(api: ApiServer, namespace: string): Promise<KubernetesRig> {
   const transport = new Transport(await clientConfig(api));
   const client = new Api(transport);
-  const collections = createCollections(client, [namespace], tools);
+  const collect = collector(client, [namespace], tools);
+  const collections = createCollections(collect);
   const stop = new AbortController();
   const running = Promise.all(Object.values(collections).map((collection) => collection.run(stop.signal)));
   await Promise.all(Object.values(collections).map((collection) => collection.synced()));
@@ -146,6 +148,7 @@ export async function kubernetesRig(api: ApiServer, namespace: string): Promise<
     platform: new KubernetesPlatform({
       api: client,
       collections,
+      watches: new TargetWatches(collect, stop.signal),
       clock: systemClock,
       allowedHosts: [],
       mayWrite: () => true,

@@ -24,6 +24,12 @@
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ .resource }}/scale]
   verbs: [get, update]
+{{- if and (eq .apiGroup "apps") (has .resource (list "deployments" "statefulsets" "replicasets")) }}
+# Their replicas are watched; those of other kinds are asked for in each pass.
+- apiGroups: [apps]
+  resources: [{{ .resource }}]
+  verbs: [list, watch]
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -3,6 +3,7 @@ import type { Logger } from '#common/log.ts';
 import type { NatsConnectionSpec } from '#crds/nats-connection.ts';
 import type { Api } from './api.ts';
 import { path } from './api.ts';
+import { PodIndex } from './podIndex.ts';
 import { readPod } from './pods.ts';
 import type { Pod } from './pods.ts';
 import { ResourceCache } from './resourceCache.ts';
@@ -10,71 +11,105 @@ import type { CacheOptions } from './resourceCache.ts';
 import { readAutoscaler, readConnection, readPool } from './resources.ts';
 import type { AutoscalerResource, PoolResource } from './resources.ts';
 
-/** One kind over all namespaces that we look at: one cache for the cluster, or one for each namespace. */
-class Collection<T> {
-  readonly #caches: readonly ResourceCache<T>[];
+/** The caches of one kind, by namespace; a single one under '' for all of the cluster. */
+type Caches<T> = ReadonlyMap<string, ResourceCache<T>>;
 
-  constructor(caches: readonly ResourceCache<T>[]) {
+/** One kind over all namespaces that we look at. */
+export class Collection<T> {
+  readonly #caches: Caches<T>;
+
+  constructor(caches: Caches<T>) {
     this.#caches = caches;
   }
 
   /** By namespace/name. */
   get(key: string): T | undefined {
-    for (const cache of this.#caches) {
-      const item = cache.get(key);
-      if (item !== undefined) return item;
-    }
-    return undefined;
+    return this.cacheOf(key.slice(0, key.indexOf('/')))?.get(key);
   }
 
   *values(): Generator<T> {
-    for (const cache of this.#caches) yield* cache.values();
+    for (const cache of this.#caches.values()) yield* cache.values();
+  }
+
+  /** Undefined for a namespace that we do not look at. */
+  cacheOf(namespace: string): ResourceCache<T> | undefined {
+    return this.#caches.get('') ?? this.#caches.get(namespace);
   }
 
   async synced(): Promise<void> {
-    await Promise.all(this.#caches.map((cache) => cache.synced));
+    await Promise.all([...this.#caches.values()].map((cache) => cache.synced));
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return [...this.#caches.values()].reduce((sum, { version }) => sum + version, 0);
   }
 
   /** The longest time that the server has said nothing about one of them, milliseconds; undefined before all lists. */
   ageMs(): number | undefined {
-    const ages = this.#caches.map(({ ageMs }) => ageMs);
+    const ages = [...this.#caches.values()].map(({ ageMs }) => ageMs);
     return ages.includes(undefined) ? undefined : Math.max(0, ...ages.map((age) => age ?? 0));
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#caches.map((cache) => cache.run(signal)));
+    await Promise.all([...this.#caches.values()].map((cache) => cache.run(signal)));
+  }
+}
+
+class PodCollection extends Collection<Pod> {
+  readonly #index: PodIndex;
+
+  constructor(collect: Collect) {
+    const index = new PodIndex();
+    const onChange = (before: Pod | undefined, after: Pod | undefined): void => index.change(before, after);
+    super(collect(['api', 'v1'], 'pods', { read: readPod, onChange }));
+    this.#index = index;
+  }
+
+  /** See `PodIndex.select`. */
+  select(namespace: string, selector: string): readonly Pod[] {
+    return this.#index.select(namespace, selector);
   }
 }
 
 export type Collections = {
   readonly pools: Collection<PoolResource>;
   readonly connections: Collection<NatsConnectionSpec>;
-  readonly pods: Collection<Pod>;
+  readonly pods: PodCollection;
   readonly autoscalers: Collection<AutoscalerResource>;
 };
 
+/** Caches for a kind: group and version as in its path, the plural name, and how to read an object. */
+export type Collect = <T>(
+  group: readonly string[],
+  plural: string,
+  options: Omit<CacheOptions<T>, 'path'>,
+) => Caches<T>;
+
 /** @param namespaces to look at; none means all of the cluster. */
-export function createCollections(
+export function collector(
   api: Api,
   namespaces: readonly string[],
   tools: { clock: Clock; log: Logger; random: () => number },
-): Collections {
-  const collection = <T>(
-    group: readonly string[],
-    plural: string,
-    read: CacheOptions<T>['read'],
-  ): Collection<T> => {
+): Collect {
+  return (group, plural, options) => {
     const paths =
       namespaces.length === 0
-        ? [path(...group, plural)]
-        : namespaces.map((namespace) => path(...group, 'namespaces', namespace, plural));
-    return new Collection(paths.map((where) => new ResourceCache(api, { path: where, read }, tools)));
+        ? [['', path(...group, plural)] as const]
+        : namespaces.map((name) => [name, path(...group, 'namespaces', name, plural)] as const);
+    return new Map(
+      paths.map(([name, where]) => [name, new ResourceCache(api, { path: where, ...options }, tools)]),
+    );
   };
+}
+
+export function createCollections(collect: Collect): Collections {
   const ours = ['apis', 'penstock.dev', 'v1alpha1'];
+  const autoscaling = ['apis', 'autoscaling', 'v2'];
   return {
-    pools: collection(ours, 'workerpools', readPool),
-    connections: collection(ours, 'natsconnections', readConnection),
-    pods: collection(['api', 'v1'], 'pods', readPod),
-    autoscalers: collection(['apis', 'autoscaling', 'v2'], 'horizontalpodautoscalers', readAutoscaler),
+    pools: new Collection(collect(ours, 'workerpools', { read: readPool })),
+    connections: new Collection(collect(ours, 'natsconnections', { read: readConnection })),
+    pods: new PodCollection(collect),
+    autoscalers: new Collection(collect(autoscaling, 'horizontalpodautoscalers', { read: readAutoscaler })),
   };
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '#common/clock.ts';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { NatsSettings } from '#common/nats.ts';
-import type { Source } from '#crds/worker-pool.ts';
+import type { NatsConnectionSpec } from '#crds/nats-connection.ts';
+import type { Source, WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Seen, WorkloadFacts } from '../../observe/observation.ts';
 import type { Platform, Pool, ScaleChange, ScaleOutcome } from '../platform.ts';
 import type { Api } from './api.ts';
@@ -16,7 +17,7 @@ import { ScaleTargets } from './scaleTargets.ts';
 import type { Scale } from './scaleTargets.ts';
 import { Secrets } from './secrets.ts';
 import type { Secret } from './secrets.ts';
-import { matches, parseSelector } from './selector.ts';
+import type { TargetWatches } from './targetWatches.ts';
 import { markVictims } from './victims.ts';
 
 /** A pool that is not worked on, and what would change that. */
@@ -29,6 +30,7 @@ export type Refusal = {
 export type KubernetesParts = {
   readonly api: Api;
   readonly collections: Collections;
+  readonly watches: TargetWatches;
   readonly clock: Clock;
   /** Hosts of NATS servers that may be connected to, `*.` patterns included; none means any. */
   readonly allowedHosts: readonly string[];
@@ -39,15 +41,28 @@ export type KubernetesParts = {
 /** A target whose status changes faster than we can write is left for the next pass. */
 const mostTries = 5;
 
-/** Pools, connections and pods from watches; replicas through `/scale`. */
+type Sorted = { readonly accepted: readonly Pool[]; readonly refused: readonly Refusal[] };
+/** Settings of a connection, and what they were made of beside it: they stand as long as that is the same. */
+type Settled = {
+  readonly secrets: ReadonlyMap<string, Secret | Error>;
+  readonly settings: NatsSettings | Error;
+};
+/** What a pool's workload was like; the object itself is the token of `stillness`. */
+type Still = { readonly replicas: number; readonly pods: readonly Pod[] };
+
+/** Pools, connections, workloads and pods from watches; replicas are written through `/scale`. */
 export class KubernetesPlatform implements Platform {
   readonly #parts: KubernetesParts;
   readonly #targets: ScaleTargets;
   readonly #secrets: Secrets;
+  readonly #poolOf = new WeakMap<PoolResource, Pool>();
+  readonly #settled = new WeakMap<NatsConnectionSpec, Settled>();
+  readonly #still = new WeakMap<WorkerPoolSpec, Still>();
+  #sorted: { readonly version: string; readonly value: Sorted } | undefined;
 
   constructor(parts: KubernetesParts) {
     this.#parts = parts;
-    this.#targets = new ScaleTargets(parts.api, parts.clock);
+    this.#targets = new ScaleTargets(parts.api, parts.clock, parts.watches);
     this.#secrets = new Secrets(parts.api, parts.clock);
   }
 
@@ -70,13 +85,27 @@ export class KubernetesPlatform implements Platform {
     if (found === undefined)
       return new PenstockError('ConnectionMissing', `there is no NatsConnection "${key}"`);
     const readSecret = (name: string): Secret | Error => this.#secrets.read(namespaceOf(pool), name);
-    return natsSettings(found, readSecret, this.#parts.allowedHosts);
+    const settled = this.#settled.get(found);
+    if (
+      settled !== undefined &&
+      [...settled.secrets].every(([name, secret]) => readSecret(name) === secret)
+    ) {
+      return settled.settings;
+    }
+    const secrets = new Map<string, Secret | Error>();
+    const settings = natsSettings(
+      found,
+      (name) => note(secrets, name, readSecret(name)),
+      this.#parts.allowedHosts,
+    );
+    this.#settled.set(found, { secrets, settings });
+    return settings;
   }
 
   async workload(pool: Pool): Promise<Seen<WorkloadFacts>> {
     const { clock } = this.#parts;
     try {
-      const scale = await this.#targets.read(namespaceOf(pool), pool.spec.scaleTargetRef);
+      const scale = await this.#targets.current(namespaceOf(pool), pool.spec.scaleTargetRef);
       const replicas = this.#podsOf(pool, scale).map((pod) => toReplica(pod, clock.wallMs()));
       return { kind: 'seen', atMs: clock.monotonicMs(), value: { desired: scale.replicas, replicas } };
     } catch (error) {
@@ -84,10 +113,23 @@ export class KubernetesPlatform implements Platform {
     }
   }
 
+  stillness(pool: Pool): object | undefined {
+    const scale = this.#targets.known(namespaceOf(pool), pool.spec.scaleTargetRef);
+    if (scale === undefined) return undefined;
+    const { replicas } = scale;
+    const pods = this.#podsOf(pool, scale);
+    const before = this.#still.get(pool.spec);
+    if (before?.replicas === replicas && before.pods === pods) return before;
+    const still = { replicas, pods };
+    this.#still.set(pool.spec, still);
+    return still;
+  }
+
   async scale(pool: Pool, { from, to, victims }: ScaleChange): Promise<ScaleOutcome> {
     const namespace = namespaceOf(pool);
     const ref = pool.spec.scaleTargetRef;
     if (!this.#parts.mayWrite()) return { kind: 'failed', message: 'another operator holds the lease' };
+    if (this.resource(pool) === undefined) return { kind: 'failed', message: 'the pool is gone' };
     try {
       let scale = await this.#targets.read(namespace, ref);
       // Only just before they go: marks that stand for long would mislead others.
@@ -112,20 +154,19 @@ export class KubernetesPlatform implements Platform {
     }
   }
 
-  #podsOf(pool: Pool, { selector }: Scale): Pod[] {
-    const namespace = namespaceOf(pool);
-    const parsed = parseSelector(selector);
-    // Without a selector every pod of the namespace would be taken for a replica.
-    if (parsed.length === 0) return [];
-    const pods: Pod[] = [];
-    for (const pod of this.#parts.collections.pods.values()) {
-      if (pod.namespace === namespace && matches(parsed, pod.labels)) pods.push(pod);
-    }
-    return pods;
+  #podsOf(pool: Pool, { selector }: Scale): readonly Pod[] {
+    return this.#parts.collections.pods.select(namespaceOf(pool), selector);
+  }
+
+  #sort(): Sorted {
+    const { pools, autoscalers } = this.#parts.collections;
+    const version = `${pools.version} ${autoscalers.version}`;
+    if (this.#sorted?.version !== version) this.#sorted = { version, value: this.#sortAnew() };
+    return this.#sorted.value;
   }
 
   /** The older of two pools on one target wins, and another autoscaler always does. */
-  #sort(): { accepted: Pool[]; refused: Refusal[] } {
+  #sortAnew(): Sorted {
     const { pools, autoscalers } = this.#parts.collections;
     const owners = new Map(
       [...autoscalers.values()].map(({ target, name }) => [target, `HorizontalPodAutoscaler ${name}`]),
@@ -147,15 +188,30 @@ export class KubernetesPlatform implements Platform {
         continue;
       }
       owners.set(target, `WorkerPool ${pool.name}`);
-      const { writtenReplicas } = pool;
-      accepted.push({
-        key: `${pool.namespace}/${pool.name}`,
-        spec,
-        ...(writtenReplicas === undefined ? {} : { writtenReplicas }),
-      });
+      accepted.push(this.#toPool(pool, spec));
     }
     return { accepted, refused };
   }
+
+  /** The same object as long as the resource is the same. */
+  #toPool(resource: PoolResource, spec: WorkerPoolSpec): Pool {
+    let pool = this.#poolOf.get(resource);
+    if (pool === undefined) {
+      const { namespace, name, writtenReplicas } = resource;
+      pool = {
+        key: `${namespace}/${name}`,
+        spec,
+        ...(writtenReplicas === undefined ? {} : { writtenReplicas }),
+      };
+      this.#poolOf.set(resource, pool);
+    }
+    return pool;
+  }
+}
+
+function note<T>(seen: Map<string, T>, name: string, value: T): T {
+  seen.set(name, value);
+  return value;
 }
 
 const namespaceOf = (pool: Pool): string => pool.key.slice(0, pool.key.indexOf('/'));

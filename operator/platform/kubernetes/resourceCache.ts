@@ -24,11 +24,17 @@ export type Metadata = z.output<typeof metadataSchema>;
 export type CacheOptions<T> = {
   /** Of the collection, e.g. `/api/v1/pods`. */
   readonly path: string;
-  /** Keeps what is needed of an object; undefined leaves it out. A throw counts as an object that cannot be read. */
-  readonly read: (object: unknown, metadata: Metadata) => T | undefined;
+  /**
+   * Keeps what is needed of an object; undefined leaves it out. A throw counts as an object that cannot be read.
+   *
+   * @param before what was kept of an object of the same name, which may be another one.
+   */
+  readonly read: (object: unknown, metadata: Metadata, before: T | undefined) => T | undefined;
+  /** Called with each change, after it. */
+  readonly onChange?: (before: T | undefined, after: T | undefined) => void;
 };
 
-type Entry<T> = { readonly uid: string; readonly item: T };
+type Change<T> = { readonly before: T | undefined; readonly after: T | undefined };
 
 const pageSize = '500';
 /** The server ends a watch in this time, so a connection that died unnoticed is given up soon after. */
@@ -56,12 +62,14 @@ export class ResourceCache<T> {
   readonly #log: Logger;
   readonly #options: CacheOptions<T>;
   readonly #random: () => number;
-  #entries = new Map<string, Entry<T>>();
+  #entries = new Map<string, T>();
   #resourceVersion: string | undefined;
   #listedMs = 0;
   #heardMs: number | undefined;
   #lastError: string | undefined;
+  #version = 0;
   readonly #synced = Promise.withResolvers<undefined>();
+  readonly #tried = Promise.withResolvers<undefined>();
 
   constructor(
     api: Api,
@@ -77,16 +85,26 @@ export class ResourceCache<T> {
 
   /** By namespace/name. Empty until the first list. */
   get(key: string): T | undefined {
-    return this.#entries.get(key)?.item;
+    return this.#entries.get(key);
   }
 
-  *values(): Generator<T> {
-    for (const { item } of this.#entries.values()) yield item;
+  values(): IterableIterator<T> {
+    return this.#entries.values();
   }
 
   /** Resolves after the first list. */
   get synced(): Promise<undefined> {
     return this.#synced.promise;
+  }
+
+  /** Resolves when the first list has come, or has failed. */
+  get tried(): Promise<undefined> {
+    return this.#tried.promise;
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Time since the server last said anything about it, milliseconds; undefined before the first list. */
@@ -102,7 +120,8 @@ export class ResourceCache<T> {
   /** Runs until the signal. */
   async run(signal: AbortSignal): Promise<void> {
     let pauseMs = retryMs.first;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       const startedMs = this.#clock.monotonicMs();
       try {
         const isDue = startedMs - this.#listedMs > relistAfterMs;
@@ -111,8 +130,10 @@ export class ResourceCache<T> {
         this.#lastError = undefined;
         pauseMs = retryMs.first;
       } catch (error) {
+        if (isOver()) return;
         if (isExpired(error) || isUnreadable(error)) this.#resourceVersion = undefined;
         this.#lastError = describeError(error);
+        this.#tried.resolve(undefined);
         this.#log.warn({ error: this.#lastError }, 'watch interrupted');
         if (!isExpired(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
       }
@@ -123,7 +144,7 @@ export class ResourceCache<T> {
   }
 
   async #list(): Promise<void> {
-    const entries = new Map<string, Entry<T>>();
+    const entries = new Map<string, T>();
     let next: string | undefined;
     let version: string;
     do {
@@ -131,14 +152,19 @@ export class ResourceCache<T> {
       const answer = await this.#api.call('GET', this.#options.path, { query, timeoutMs });
       const list = listSchema.parse(answer);
       for (const object of list.items ?? []) this.#store(entries, object);
+      if (list.metadata.continue !== undefined) await new Promise(setImmediate); // Others have their turn.
       version = list.metadata.resourceVersion;
       next = list.metadata.continue === '' ? undefined : list.metadata.continue;
     } while (next !== undefined);
+    const before = this.#entries;
     this.#entries = entries;
+    for (const [key, item] of entries) this.#changed(before.get(key), item);
+    for (const [key, item] of before) if (!entries.has(key)) this.#changed(item, undefined);
     this.#resourceVersion = version;
     this.#listedMs = this.#clock.monotonicMs();
     this.#heard();
     this.#synced.resolve(undefined);
+    this.#tried.resolve(undefined);
   }
 
   async #watch(stop: AbortSignal): Promise<void> {
@@ -157,24 +183,39 @@ export class ResourceCache<T> {
       this.#heard();
       this.#resourceVersion = bookmarkSchema.parse(object).metadata.resourceVersion;
       if (type === 'BOOKMARK') continue;
-      if (type === 'DELETED') this.#entries.delete(keyOf(objectSchema.parse(object).metadata));
-      else this.#store(this.#entries, object);
+      const change = type === 'DELETED' ? this.#delete(object) : this.#store(this.#entries, object);
+      this.#changed(change?.before, change?.after);
     }
   }
 
-  #store(entries: Map<string, Entry<T>>, object: unknown): void {
+  #changed(before: T | undefined, after: T | undefined): void {
+    if (before === after) return;
+    this.#version += 1;
+    this.#options.onChange?.(before, after);
+  }
+
+  #store(entries: Map<string, T>, object: unknown): Change<T> | undefined {
     const parsed = objectSchema.safeParse(object);
-    if (!parsed.success) return;
+    if (!parsed.success) return undefined;
     const { metadata } = parsed.data;
     const key = keyOf(metadata);
+    const before = this.#entries.get(key);
+    let after: T | undefined;
     try {
-      const item = this.#options.read(object, metadata);
-      if (item === undefined) entries.delete(key);
-      else entries.set(key, { uid: metadata.uid, item });
+      after = this.#options.read(object, metadata, before);
     } catch (error) {
-      entries.delete(key);
       this.#log.warn({ key, error: describeError(error) }, 'object cannot be read; left out');
     }
+    if (after === undefined) entries.delete(key);
+    else entries.set(key, after);
+    return { before, after };
+  }
+
+  #delete(object: unknown): Change<T> {
+    const key = keyOf(objectSchema.parse(object).metadata);
+    const before = this.#entries.get(key);
+    this.#entries.delete(key);
+    return { before, after: undefined };
   }
 
   #heard(): void {

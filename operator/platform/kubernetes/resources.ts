@@ -30,19 +30,25 @@ const poolSchema = z.object({
     .catch({ conditions: [] }),
 });
 
-export function readPool(object: unknown, metadata: Metadata): PoolResource {
+export function readPool(object: unknown, metadata: Metadata, before?: PoolResource): PoolResource {
   const { spec, status } = poolSchema.parse(object);
-  const parsed = workerPoolSpecSchema.safeParse(spec);
+  // Most changes are our own, of the status.
+  const isSameSpec = before?.uid === metadata.uid && before.generation === (metadata.generation ?? 0);
   return {
     namespace: metadata.namespace,
     name: metadata.name,
     uid: metadata.uid,
     generation: metadata.generation ?? 0,
     createdMs: Date.parse(metadata.creationTimestamp ?? ''),
-    policy: parsed.success ? { spec: parsed.data } : { problem: describeIssues(parsed.error) },
+    policy: isSameSpec ? before.policy : readPolicy(spec),
     writtenReplicas: status.desiredReplicas,
     conditions: status.conditions,
   };
+}
+
+function readPolicy(spec: unknown): PoolResource['policy'] {
+  const parsed = workerPoolSpecSchema.safeParse(spec);
+  return parsed.success ? { spec: parsed.data } : { problem: describeIssues(parsed.error) };
 }
 
 export function readConnection(object: unknown): NatsConnectionSpec {

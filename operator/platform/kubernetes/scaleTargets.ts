@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import type { Clock } from '#common/clock.ts';
-import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Api } from './api.ts';
 import { path } from './api.ts';
 import { ApiError, isConflict } from './apiError.ts';
+import { targetKey } from './resources.ts';
+import type { TargetRef, TargetWatches, WatchedTarget } from './targetWatches.ts';
 
-export type TargetRef = WorkerPoolSpec['scaleTargetRef'];
-
-/** The scale subresource of a target, as it was read. */
 export type Scale = {
   readonly replicas: number;
   /** Label selector of its pods, in the API's own notation. */
   readonly selector: string;
+};
+
+/** The scale subresource of a target, as it was read. */
+export type ReadScale = Scale & {
   /** The object itself, for the write: its resource version makes the write conditional. */
   readonly object: Readonly<Record<string, unknown>>;
 };
@@ -28,25 +30,54 @@ const scaleSchema = z.looseObject({
 });
 const resourcesSchema = z.object({ resources: z.array(z.object({ name: z.string(), kind: z.string() })) });
 
+/** What a request of ours told, and how far the watch was then: it counts until the watch goes on. */
+type Told = { readonly scale: Scale; readonly watchedVersion: string };
 type Discovered = { readonly plural: string; readonly atMs: number };
 
-/** Reads and writes `/scale` of whatever kind has one; discovery tells the path. */
+/** Reads and writes `/scale` of whatever kind has one; discovery tells the path. What is watched need not be read. */
 export class ScaleTargets {
   readonly #api: Api;
   readonly #clock: Clock;
+  readonly #watches: TargetWatches;
+  readonly #told = new Map<string, Told>();
   readonly #plurals = new Map<string, Discovered>();
 
-  constructor(api: Api, clock: Clock) {
+  constructor(api: Api, clock: Clock, watches: TargetWatches) {
     this.#api = api;
     this.#clock = clock;
+    this.#watches = watches;
+  }
+
+  /**
+   * The scale by the watch, or by a request where there is none.
+   *
+   * @throws ApiError; `NotFound` when the target, its kind, or its scale does not exist.
+   */
+  async current(namespace: string, ref: TargetRef): Promise<Scale> {
+    const answer = await this.#watches.find(namespace, ref);
+    if (answer.kind === 'unwatched') return this.read(namespace, ref);
+    if (answer.kind === 'absent') {
+      this.#told.delete(targetKey(namespace, ref.kind, ref.name));
+      const message = `${ref.kind} "${ref.name}" not found`;
+      throw new ApiError(`scale of ${namespace}/${ref.name}`, { status: 404, reason: 'NotFound', message });
+    }
+    return this.#latest(namespace, ref, answer.target);
+  }
+
+  /** The scale as far as it is known without asking. */
+  known(namespace: string, ref: TargetRef): Scale | undefined {
+    const answer = this.#watches.look(namespace, ref);
+    return answer.kind === 'seen' ? this.#latest(namespace, ref, answer.target) : undefined;
   }
 
   /** @throws ApiError; `NotFound` when the target, its kind, or its scale does not exist. */
-  async read(namespace: string, ref: TargetRef): Promise<Scale> {
+  async read(namespace: string, ref: TargetRef): Promise<ReadScale> {
     const object = scaleSchema.parse(
       await this.#api.call('GET', await this.#path(namespace, ref), { timeoutMs: scaleTimeoutMs }),
     );
-    return { replicas: object.spec.replicas, selector: object.status.selector, object };
+    const scale = { replicas: object.spec.replicas, selector: object.status.selector };
+    this.#tell(namespace, ref, scale);
+    return { ...scale, object };
   }
 
   /**
@@ -55,18 +86,35 @@ export class ScaleTargets {
    * @returns false when something has, and nothing was written.
    * @throws ApiError
    */
-  async write(namespace: string, ref: TargetRef, scale: Scale, replicas: number): Promise<boolean> {
+  async write(namespace: string, ref: TargetRef, scale: ReadScale, replicas: number): Promise<boolean> {
     try {
       await this.#api.call('PUT', await this.#path(namespace, ref), {
         query: { fieldManager },
         body: { ...scale.object, spec: { replicas } },
         timeoutMs: scaleTimeoutMs,
       });
+      this.#tell(namespace, ref, { replicas, selector: scale.selector });
       return true;
     } catch (error) {
       if (isConflict(error)) return false;
       throw error;
     }
+  }
+
+  /** A watch may be behind what a request has told, most of all after a write of ours. */
+  #latest(namespace: string, ref: TargetRef, target: WatchedTarget): Scale {
+    const key = targetKey(namespace, ref.kind, ref.name);
+    const told = this.#told.get(key);
+    if (told?.watchedVersion === target.resourceVersion) return told.scale;
+    if (told !== undefined) this.#told.delete(key);
+    return target;
+  }
+
+  #tell(namespace: string, ref: TargetRef, scale: Scale): void {
+    const answer = this.#watches.look(namespace, ref);
+    if (answer.kind !== 'seen') return;
+    const watchedVersion = answer.target.resourceVersion;
+    this.#told.set(targetKey(namespace, ref.kind, ref.name), { scale, watchedVersion });
   }
 
   async #path(namespace: string, ref: TargetRef): Promise<string> {

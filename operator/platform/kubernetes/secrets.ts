@@ -12,7 +12,7 @@ export type Secret = {
   readonly allowedHosts: readonly string[];
 };
 
-type Entry = { found: Secret | Error; askedMs: number; usedMs: number };
+type Entry = { found: Secret | Error; version: string | undefined; askedMs: number; usedMs: number };
 
 /** A rotated secret is used after this time at the latest. */
 const freshMs = 10_000;
@@ -21,7 +21,10 @@ const forgottenAfterMs = 300_000;
 const maxValueBytes = 64 * 1024;
 
 const secretSchema = z.object({
-  metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }),
+  metadata: z.object({
+    resourceVersion: z.string(),
+    annotations: z.record(z.string(), z.string()).default({}),
+  }),
   data: z.record(z.string(), z.string().max(maxValueBytes * 2)).default({}),
 });
 
@@ -33,6 +36,7 @@ export class Secrets {
   readonly #api: Api;
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
+  #sweptMs = 0;
 
   constructor(api: Api, clock: Clock) {
     this.#api = api;
@@ -42,13 +46,11 @@ export class Secrets {
   read(namespace: string, name: string): Secret | Error {
     const key = `${namespace}/${name}`;
     const nowMs = this.#clock.monotonicMs();
-    for (const [other, { usedMs }] of this.#entries) {
-      if (nowMs - usedMs > forgottenAfterMs) this.#entries.delete(other);
-    }
+    if (nowMs - this.#sweptMs > forgottenAfterMs) this.#sweep(nowMs);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       const found = new PenstockError('SecretUnavailable', `Secret ${key} has not been read yet`);
-      entry = { found, askedMs: -Infinity, usedMs: nowMs };
+      entry = { found, version: undefined, askedMs: -Infinity, usedMs: nowMs };
       this.#entries.set(key, entry);
     }
     entry.usedMs = nowMs;
@@ -59,11 +61,22 @@ export class Secrets {
     return entry.found;
   }
 
+  #sweep(nowMs: number): void {
+    this.#sweptMs = nowMs;
+    for (const [key, { usedMs }] of this.#entries) {
+      if (nowMs - usedMs > forgottenAfterMs) this.#entries.delete(key);
+    }
+  }
+
   async #refresh(entry: Entry, namespace: string, name: string): Promise<void> {
     try {
       const answer = await this.#api.call('GET', path('api', 'v1', 'namespaces', namespace, 'secrets', name));
-      entry.found = toSecret(secretSchema.parse(answer));
+      const secret = secretSchema.parse(answer);
+      // The same object as long as the secret is the same.
+      if (entry.version !== secret.metadata.resourceVersion) entry.found = toSecret(secret);
+      entry.version = secret.metadata.resourceVersion;
     } catch (error) {
+      entry.version = undefined;
       const message = `Secret ${namespace}/${name} cannot be read: ${describeError(error)}`;
       entry.found = new PenstockError('SecretUnavailable', message, { cause: error });
     }

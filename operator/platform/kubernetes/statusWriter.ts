@@ -11,6 +11,7 @@ import { figuresOf, storyOf } from './status.ts';
 /** Figures alone are written no more often than this. */
 const figuresEveryMs = 10_000;
 const retryAfterMs = 5_000;
+const mostUnderWay = 32;
 
 type Written = {
   readonly uid: string;
@@ -26,7 +27,8 @@ export class StatusWriter {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #written = new Map<string, Written>();
-  readonly #pending = new Set<string>();
+  readonly #waiting = new Map<string, { pool: PoolResource; status: WorkerPoolStatus }>();
+  readonly #underWay = new Set<string>();
   readonly #notBeforeMs = new Map<string, number>();
   #writes = 0;
 
@@ -47,50 +49,65 @@ export class StatusWriter {
     return written?.uid === pool.uid ? written.conditions : pool.conditions;
   }
 
-  /** Resolves when the status is written or need not be. Never rejects. */
-  async offer(pool: PoolResource, status: WorkerPoolStatus): Promise<void> {
+  /** Takes a status to be written, soon, if it has something new to say. Of several for one pool the last counts. */
+  offer(pool: PoolResource, status: WorkerPoolStatus): void {
     const key = keyOf(pool);
+    if (!this.#isNews(key, pool, status)) {
+      this.#waiting.delete(key);
+      return;
+    }
+    this.#waiting.set(key, { pool, status });
+    this.#writeWaiting();
+  }
+
+  #isNews(key: string, { uid }: PoolResource, status: WorkerPoolStatus): boolean {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#pending.has(key) || nowMs < (this.#notBeforeMs.get(key) ?? 0)) return;
+    if (nowMs < (this.#notBeforeMs.get(key) ?? 0)) return false;
     const written = this.#written.get(key);
-    const [story, figures] = [storyOf(status), figuresOf(status)];
-    const isSame = written?.uid === pool.uid && written.story === story;
-    if (isSame && (written.figures === figures || nowMs - written.atMs < figuresEveryMs)) return;
-    this.#pending.add(key);
+    if (written?.uid !== uid || written.story !== storyOf(status)) return true;
+    return nowMs - written.atMs >= figuresEveryMs && written.figures !== figuresOf(status);
+  }
+
+  /** As many at once as the server can well bear: after a start all pools have something to say. */
+  #writeWaiting(): void {
+    for (const [key, { pool, status }] of this.#waiting) {
+      if (this.#underWay.size >= mostUnderWay) return;
+      if (this.#underWay.has(key)) continue;
+      this.#waiting.delete(key);
+      this.#underWay.add(key);
+      void this.#write(key, pool, status).finally(() => {
+        this.#underWay.delete(key);
+        this.#writeWaiting();
+      });
+    }
+  }
+
+  /** Never rejects. */
+  async #write(key: string, { namespace, name, uid }: PoolResource, status: WorkerPoolStatus): Promise<void> {
+    const ours = ['apis', 'penstock.dev', 'v1alpha1'];
+    const where = path(...ours, 'namespaces', namespace, 'workerpools', name, 'status');
     try {
-      const where = path(
-        'apis',
-        'penstock.dev',
-        'v1alpha1',
-        'namespaces',
-        pool.namespace,
-        'workerpools',
-        pool.name,
-        'status',
-      );
       await this.#api.call('PATCH', where, {
         query: { fieldManager },
-        body: { metadata: { uid: pool.uid }, status },
+        body: { metadata: { uid }, status },
       });
       this.#writes += 1;
       this.#written.set(key, {
-        uid: pool.uid,
-        story,
-        figures,
+        uid,
+        story: storyOf(status),
+        figures: figuresOf(status),
         conditions: status.conditions ?? [],
-        atMs: nowMs,
+        atMs: this.#clock.monotonicMs(),
       });
     } catch (error) {
-      this.#notBeforeMs.set(key, nowMs + retryAfterMs);
+      this.#notBeforeMs.set(key, this.#clock.monotonicMs() + retryAfterMs);
       this.#log.warn({ pool: key, error: describeError(error) }, 'status not written; trying again later');
-    } finally {
-      this.#pending.delete(key);
     }
   }
 
   /** Forgets pools that are gone. */
   keepOnly(keys: ReadonlySet<string>): void {
-    for (const map of [this.#written, this.#notBeforeMs]) {
+    for (const map of [this.#written, this.#waiting, this.#notBeforeMs]) {
       for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
     }
   }

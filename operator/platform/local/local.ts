@@ -94,6 +94,10 @@ export class LocalPlatform implements Platform, AsyncDisposable {
     return Promise.resolve({ kind: 'seen', atMs: this.#clock.monotonicMs(), value });
   }
 
+  stillness(): undefined {
+    return undefined; // A machine has few pools.
+  }
+
   scale(pool: Pool, { from, to, victims }: ScaleChange): Promise<ScaleOutcome> {
     const replicas = this.#replicas.get(targetKey(pool));
     if (replicas === undefined) {

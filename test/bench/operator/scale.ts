@@ -21,11 +21,13 @@ const defaultSizes = [100, 1_000, 5_000];
 const slowFrom = 20_000;
 const idleMs = 5_000;
 const quietMs = 20_000;
-const changingMs = 20_000;
+const changingMs = 40_000;
 const changedPerMinute = 0.05;
 const readyDeadlineMs = 300_000;
 /** The first statuses are out when so few writes come in a second. */
 const calmWritesPerSecond = 3;
+/** So often in a row, 2 s apart: a pool that has nothing to do says so after some time. */
+const calmLooks = 10;
 const reactionDeadlineMs = 30_000;
 
 /** What the operator costs, and how punctual it is, with many pools on real servers. */
@@ -91,7 +93,14 @@ async function measure(
     PENSTOCK_LOG_LEVEL: 'warn',
     NODE_ENV: 'production',
   });
-  const look = (): Promise<Look> => lookAt(estate, operator, port);
+  const look = async (): Promise<Look> => {
+    const { exitCode } = operator.child;
+    if (exitCode !== null)
+      throw new Error(
+        `the operator ended with ${exitCode}: ${operator.stderr()}${operator.stdout().slice(-2_000)}`,
+      );
+    return lookAt(estate, operator, port);
+  };
   await untilCalm(operator, look, pools, say);
 
   const quietFrom = await look();
@@ -171,13 +180,15 @@ async function untilCalm(
 ): Promise<void> {
   const giveUpMs = performance.now() + readyDeadlineMs;
   let before: Look | undefined;
-  for (let calm = 0; calm < 3;) {
+  for (let calm = 0; calm < calmLooks;) {
     await sleep(2_000);
-    if (operator.child.exitCode !== null) throw new Error(`the operator ended: ${operator.stderr()}`);
     if (performance.now() > giveUpMs) throw new Error(`not calm within ${readyDeadlineMs / 1_000} s`);
-    const now = await look().catch(() => undefined);
+    const now = await look().catch((error: unknown) => {
+      if (operator.child.exitCode !== null) throw error;
+      return undefined; // It is not listening yet.
+    });
     if (now === undefined) continue;
-    const passes = total(now.samples, 'penstock_pass_seconds_count');
+    const passes = total(now.samples, 'penstock_pass_lateness_seconds_count');
     const written = before === undefined ? Infinity : figures(before, now).apiWritesPerSecond;
     say(`${passes} passes so far, ${Number.isFinite(written) ? written.toFixed(0) : '?'} writes per second`);
     calm = passes >= 3 * pools && written <= calmWritesPerSecond ? calm + 1 : 0;

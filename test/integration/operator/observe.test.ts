@@ -10,7 +10,8 @@ import type { Heartbeat } from '#common/heartbeat.ts';
 import { createLogger } from '#common/log.ts';
 import { Connections } from '../../../operator/observe/connections.ts';
 import { HeartbeatListener } from '../../../operator/observe/heartbeats.ts';
-import { observeConsumer } from '../../../operator/observe/jetstream.ts';
+import { StreamReader } from '../../../operator/observe/streamReader.ts';
+import type { ConsumerFacts, Seen } from '../../../operator/observe/observation.ts';
 import { heartbeat } from '../../builders/heartbeat.ts';
 import { until } from '../../builders/until.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
@@ -27,6 +28,11 @@ afterAll(async () => {
   await connection.close();
   await server[Symbol.asyncDispose]();
 });
+
+const observe = (
+  over: NatsConnection,
+  { stream, consumer }: { stream: string; consumer: string },
+): Promise<Seen<ConsumerFacts>> => new StreamReader(over, systemClock).read(stream, consumer);
 
 async function createConsumer(stream: string, filter?: string): Promise<void> {
   const manager = await jetstreamManager(connection);
@@ -51,7 +57,7 @@ describe('the facts of a consumer', () => {
     for await (const message of held) if (message.seq === 1) message.ack();
     await connection.flush();
 
-    const seen = await observeConsumer(connection, systemClock, { stream: 'FACTS', consumer: 'work' });
+    const seen = await observe(connection, { stream: 'FACTS', consumer: 'work' });
     expect(seen).toMatchObject({
       kind: 'seen',
       value: {
@@ -76,7 +82,7 @@ describe('the facts of a consumer', () => {
 
   test('tell a filtered consumer from one that sees its whole stream', async () => {
     await createConsumer('FILTERED', 'FILTERED.some.*');
-    const seen = await observeConsumer(connection, systemClock, { stream: 'FILTERED', consumer: 'work' });
+    const seen = await observe(connection, { stream: 'FILTERED', consumer: 'work' });
     expect(seen).toMatchObject({ kind: 'seen', value: { filtered: true } });
   });
 
@@ -86,7 +92,7 @@ describe('the facts of a consumer', () => {
       { stream: 'THERE', consumer: 'elsewhere' },
       { stream: 'NOWHERE', consumer: 'work' },
     ]) {
-      expect(await observeConsumer(connection, systemClock, source)).toMatchObject({
+      expect(await observe(connection, source)).toMatchObject({
         kind: 'absent',
         message: expect.stringContaining('not found') as string,
       });
