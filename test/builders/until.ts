@@ -8,6 +8,7 @@ export async function until<T>(
   what: string,
   look: () => T | undefined | null | false | Promise<T | undefined | null | false>,
   timeoutMs = 60_000,
+  pauseMs = 20,
 ): Promise<T> {
   const endMs = performance.now() + timeoutMs;
   let lastError: unknown;
@@ -21,6 +22,6 @@ export async function until<T>(
     if (performance.now() > endMs) {
       throw new Error(`waited ${timeoutMs / 1_000} s in vain: ${what}`, { cause: lastError });
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

@@ -1,9 +1,33 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { apiClient } from '../tools/apiClient.ts';
+import type { ApiClient } from '../tools/apiClient.ts';
+import { at } from '../tools/serverProcess.ts';
 import type { Place } from './place.ts';
 import { startInNetwork } from './sandbox.ts';
+
+/** As `admin`, from this machine. */
+export function connectTo(place: Place): ApiClient {
+  const { clusters, users } = JSON.parse(readFileSync(place.kubeconfig, 'utf8')) as Kubeconfig;
+  const { server, 'certificate-authority-data': ca } = at(clusters, 0).cluster;
+  const certificate = Buffer.from(ca, 'base64').toString();
+  return apiClient({
+    url: server,
+    certificate: () => Promise.resolve(certificate),
+    token: at(users, 0).user.token,
+  });
+}
+
+/** As `kubeconfig` writes it. */
+type Kubeconfig = {
+  readonly clusters: readonly {
+    readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string };
+  }[];
+  readonly users: readonly { readonly user: { readonly token: string } }[];
+};
 
 const program = fileURLToPath(new URL('./forward.ts', import.meta.url));
 

@@ -1,23 +1,17 @@
 import { expect, test } from 'vitest';
 import { release } from '../builders/chart.ts';
-import { kubectl, operatorRelease } from './suite.ts';
+import { kubectl, kubernetes, operatorRelease } from './suite.ts';
 import { createWorld } from './world.ts';
 
 type Named = { metadata: { name: string } };
-type List<T> = { items: T[] };
 
 test('the operator chart is installed: its own test passes, one of two replicas leads', async () => {
   await release('test', 'penstock', operatorRelease.at);
-  const lease = await kubectl.get<{ spec: { holderIdentity: string } }>(
-    'lease',
-    'penstock',
-    '--namespace=penstock',
+  const lease = await kubernetes.get<{ spec: { holderIdentity: string } }>(
+    '/apis/coordination.k8s.io/v1/namespaces/penstock/leases/penstock',
   );
-  const pods = await kubectl.get<List<Named>>(
-    'pods',
-    '--namespace=penstock',
-    '--selector=app.kubernetes.io/name=penstock',
-    '--field-selector=status.phase=Running',
+  const pods = await kubernetes.get<{ items: Named[] }>(
+    '/api/v1/namespaces/penstock/pods?labelSelector=app.kubernetes.io/name=penstock',
   );
   expect(pods.items).toHaveLength(2);
   const leaders = pods.items.filter(({ metadata }) =>

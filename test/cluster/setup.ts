@@ -8,6 +8,10 @@ import { installMonitoringKinds } from './monitoring.ts';
 export async function setup(): Promise<() => Promise<void>> {
   const say = (line: string): void => void process.stderr.write(`cluster: ${line}\n`);
   const teardown = (): Promise<void> => bringDown(suitePlace);
+  // vitest ends at once when it is told to end.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void teardown().finally(() => process.kill(process.pid, signal)));
+  }
   try {
     await teardown(); // What a suite that was killed has left.
     await bringUp(suitePlace, say);

@@ -1,11 +1,21 @@
 import type { Chart, Values } from '../builders/chart.ts';
 import { Kubectl } from '../tools/kubectl.ts';
 import { images } from './images.ts';
+import { must } from '../builders/kubernetesRig.ts';
+import { connectTo } from './access.ts';
 import { placeOf } from './place.ts';
 
 export const suitePlace = placeOf('test');
 const { kubeconfig } = suitePlace;
 export const kubectl = new Kubectl({ kubeconfig });
+
+/** The API server, for what is looked at again and again: a request costs a hundredth of a kubectl. */
+export const kubernetes = {
+  /** @returns the object or list at a path, of whose shape the caller is sure. */
+  async get<T>(path: string): Promise<T> {
+    return (await must(connectTo(suitePlace), 'GET', path)) as T;
+  },
+};
 
 export type Release = {
   readonly at: { readonly kubeconfig: string; readonly namespace: string };

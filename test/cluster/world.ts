@@ -1,6 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
+import type { WorkerPoolStatus } from '#crds/worker-pool-status.ts';
 import { openBroker } from '../../demo/broker.ts';
 import { checkJobs } from '../../demo/checker.ts';
 import type { JobsVerdict } from '../../demo/checker.ts';
@@ -12,17 +13,22 @@ import type { Values } from '../builders/chart.ts';
 import { until } from '../builders/until.ts';
 import { images } from './images.ts';
 import { natsUrl, reachNats } from './nats.ts';
-import { imageValues, kubectl, suitePlace } from './suite.ts';
+import { imageValues, kubectl, kubernetes, suitePlace } from './suite.ts';
 
 /** A size of the Deployment, from the time on that it was seen. */
 type Size = { readonly wanted: number; readonly ready: number; readonly atMs: number };
 
-/** A namespace with a queue and a release of the worker chart, as a user would have it. */
+/** A namespace with a queue and a release of the worker chart, as a user would have it; at rest when it is made. */
 export type World = AsyncDisposable & {
   readonly namespace: string;
   /** Of the Deployment and of the WorkerPool. */
   readonly name: string;
-  readonly values: Values;
+  /** Upgrades the release with these values beside its first ones, and waits until its pods are of the new revision. */
+  upgrade(values: Values): Promise<void>;
+  /** Names of the pods that are not being deleted. */
+  pods(): Promise<string[]>;
+  /** Of the pool. */
+  status(): Promise<WorkerPoolStatus>;
   /** Publishes jobs of this length. */
   publish(count: number, serviceMs: number): Promise<void>;
   /** Everything that was published so far has been worked off. */
@@ -36,8 +42,13 @@ export type World = AsyncDisposable & {
   consumer(): Promise<ConsumerInfo>;
 };
 
+type Pool = { readonly status?: WorkerPoolStatus };
+type Pods = { readonly items: { metadata: { name: string; deletionTimestamp?: string } }[] };
+
 export type WorldOptions = {
   readonly namespace: string;
+  /** Default 0. */
+  readonly minReplicas?: number;
   readonly maxReplicas: number;
   /** Further fields of the pool's spec. */
   readonly pool?: Values;
@@ -47,6 +58,7 @@ export type WorldOptions = {
 
 export async function createWorld({
   namespace,
+  minReplicas = 0,
   maxReplicas,
   pool = {},
   values = {},
@@ -71,7 +83,11 @@ export async function createWorld({
     },
     // Many of them share two cores.
     resources: { requests: { cpu: '10m', memory: '64Mi' } },
-    pool: { minReplicas: 0, maxReplicas, spec: { objective: { drainSeconds: 10 }, ...pool } },
+    pool: {
+      minReplicas,
+      maxReplicas,
+      spec: { objective: { drainSeconds: 10 }, zero: { idleSeconds: 2 }, ...pool },
+    },
     ...values,
   };
   const at = { kubeconfig: suitePlace.kubeconfig, namespace };
@@ -92,15 +108,37 @@ export async function createWorld({
       },
     ),
   );
-  await until('the size of the deployment', () => sizes.length > 0);
+  const untilSize: World['untilSize'] = (what, matches, timeoutMs = 120_000) =>
+    until(`${namespace}: ${what}`, () => sizes.slice(-1).find(matches), timeoutMs);
+  // A Deployment without the field begins with one.
+  await untilSize('its floor', ({ wanted, ready }) => wanted === minReplicas && ready === minReplicas);
 
   const published: PublishedJob[] = [];
   const disposal = undo.move();
   return {
     namespace,
     name,
-    values: chart,
     sizes,
+    async upgrade(further) {
+      await release('upgrade', 'work', at, { chart: 'penstock-worker', values: { ...chart, ...further } });
+      await kubectl.run([
+        'rollout',
+        'status',
+        `deployment/${name}`,
+        `--namespace=${namespace}`,
+        '--timeout=180s',
+      ]);
+    },
+    async pods() {
+      const { items } = await kubernetes.get<Pods>(`/api/v1/namespaces/${namespace}/pods`);
+      return items.flatMap(({ metadata }) =>
+        metadata.deletionTimestamp === undefined ? [metadata.name] : [],
+      );
+    },
+    async status() {
+      const pools = `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/workerpools`;
+      return (await kubernetes.get<Pool>(`${pools}/${name}`)).status ?? {};
+    },
     async publish(count, serviceMs) {
       const jobs = Array.from({ length: count }, (_, index) => ({
         id: `job-${published.length + index + 1}`,
@@ -114,10 +152,10 @@ export async function createWorld({
         `${namespace} to be done`,
         async () => published.length > 0 && (await broker.unresolvedJobs()) === 0,
         timeoutMs,
+        500,
       );
     },
-    untilSize: (what, matches, timeoutMs = 120_000) =>
-      until(`${namespace}: ${what}`, () => sizes.slice(-1).find(matches), timeoutMs),
+    untilSize,
     async records() {
       await notes.readNew();
       return notes.records;

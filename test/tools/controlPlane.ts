@@ -91,6 +91,8 @@ export type AuditEvent = {
     readonly name?: string;
   };
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly requestReceivedTimestamp: string;
+  readonly responseStatus?: { readonly code?: number };
 };
 
 /** The events of an audit log; a line whose writing is under way is left out. */

@@ -38,11 +38,6 @@ export class Kubectl {
     });
   }
 
-  /** @returns the answer of `kubectl get ARGS`, of whose shape the caller is sure. */
-  async get<T>(...args: string[]): Promise<T> {
-    return JSON.parse(await this.run(['get', ...args, '--output=json'])) as T;
-  }
-
   async apply(...manifests: readonly unknown[]): Promise<void> {
     const list = { apiVersion: 'v1', kind: 'List', items: manifests };
     await this.run(['apply', '--filename=-'], JSON.stringify(list));
