@@ -108,10 +108,14 @@ export async function createWorld({
       },
     ),
   );
+  const listPods = async (): Promise<Pods['items']> =>
+    (await kubernetes.get<Pods>(`/api/v1/namespaces/${namespace}/pods`)).items;
   const untilSize: World['untilSize'] = (what, matches, timeoutMs = 120_000) =>
     until(`${namespace}: ${what}`, () => sizes.slice(-1).find(matches), timeoutMs);
   // A Deployment without the field begins with one.
   await untilSize('its floor', ({ wanted, ready }) => wanted === minReplicas && ready === minReplicas);
+  // Those that are on their way out still take jobs for a moment.
+  await until('no more pods than that', async () => (await listPods()).length === minReplicas);
 
   const published: PublishedJob[] = [];
   const disposal = undo.move();
@@ -130,10 +134,8 @@ export async function createWorld({
       ]);
     },
     async pods() {
-      const { items } = await kubernetes.get<Pods>(`/api/v1/namespaces/${namespace}/pods`);
-      return items.flatMap(({ metadata }) =>
-        metadata.deletionTimestamp === undefined ? [metadata.name] : [],
-      );
+      const staying = (await listPods()).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+      return staying.map(({ metadata }) => metadata.name);
     },
     async status() {
       const pools = `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/workerpools`;
