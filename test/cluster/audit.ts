@@ -5,7 +5,7 @@ import type { AuditEvent } from '../tools/controlPlane.ts';
 import { suitePlace } from './suite.ts';
 
 /** Writes that the API server has carried out in a namespace, oldest first. */
-export async function writesIn(namespace: string): Promise<AuditEvent[]> {
+async function writesIn(namespace: string): Promise<AuditEvent[]> {
   const log = await readFile(join(suitePlace.folder, 'control-plane/audit.log'), 'utf8');
   return readAuditLog(log).filter(
     ({ objectRef, responseStatus }) =>
