@@ -29,7 +29,7 @@ export type Demand = {
 type Objective = WorkerPoolSpec['objective'];
 
 /** Points between the planned utilization and the one that a scale-down must leave. */
-const hysteresisPercent = 15;
+const hysteresisPercent = 10;
 const lowestUtilizationPercent = 5;
 /** However slowly replicas start, a backlog is not spread over less than this share of the objective. */
 const shortestDrainShare = 1 / 4;
@@ -37,12 +37,14 @@ const shortestDrainShare = 1 / 4;
 /**
  * Replicas that one source needs:
  *
- *     λ / (c·u)  +  B' / (T'·c)      B' = queued + max(0, λ − X)·d      T' = max(T − d, T/4)
+ *     λ / (c·u)  +  B / (T'·c)      T' = max(T − d, T/4)
  *
- * λ arrivals per second (upper bound in the first term, mean in B'), X completions per second, c jobs per second of
- * one replica, u utilization, T drain objective, d start time. The utilization applies to steady arrivals only: a
- * backlog may keep every replica busy. With a bound on the wait the first term is at least what a queueing model asks
- * for. A rate that is not known adds nothing, and then a caller must not scale down.
+ * λ planned arrivals per second, c jobs per second of one replica, u utilization, B messages that wait for a slot, T
+ * drain objective, d start time. The utilization applies to steady arrivals only: a backlog may keep every replica busy.
+ * What will still arrive until new replicas are ready counts once it is there: counted in advance, it asked slow starters
+ * for replicas that came too late (docs/adr/0025-slow-starts-plan-by-longer-windows.md). With a bound on the wait the
+ * first term is at least what a queueing model asks for. A rate that is not known adds nothing, and then a caller must
+ * not scale down.
  *
  * @param startMs time from a new replica to its first job.
  */
@@ -51,11 +53,6 @@ export function sourceDemand(source: SourceSignals, objective: Objective, startM
   const { utilizationPercent, drainSeconds } = objective;
   const relaxedPercent = Math.max(utilizationPercent - hysteresisPercent, lowestUtilizationPercent);
   const startSeconds = msToSeconds(startMs);
-  const growthPerSecond = Math.max(
-    0,
-    valueOr(source.arrivalsPerSecond, 0) -
-      valueOr(source.completionsPerSecond, valueOr(source.arrivalsPerSecond, 0)),
-  );
   const queued = valueOr(source.queuedMessages, 0);
   const drainWithinSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
   const plannedPerSecond = valueOr(source.plannedArrivalsPerSecond, 0);
@@ -70,7 +67,7 @@ export function sourceDemand(source: SourceSignals, objective: Objective, startM
       planned / (relaxedPercent / 100),
       replicasForWait(source, objective, plannedPerSecond * relaxation),
     ),
-    backlog: (queued + growthPerSecond * startSeconds) / (drainWithinSeconds * jobsPerSecond),
+    backlog: queued / (drainWithinSeconds * jobsPerSecond),
     occupied: (queued + valueOr(source.runningJobs, 0)) / slots,
   };
 }

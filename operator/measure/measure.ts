@@ -1,4 +1,5 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import { secondsToMs } from '#common/units.ts';
 import type { Observation, ReplicaFacts, Seen, WorkloadFacts } from '../observe/observation.ts';
 import { emptyHistory, emptySourceHistory } from './history.ts';
 import type { History } from './history.ts';
@@ -33,17 +34,18 @@ export function measure(
 ): { readonly signals: Signals; readonly history: History } {
   const { atMs } = observation;
   const workload = measureWorkload(history, observation.workload, atMs);
+  const startMs = longestStart(observation.workload) ?? history.startMs;
   const circumstances: Circumstances = {
     atMs,
     elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
     ...replicasAtWork(history, workload, atMs),
     prior: spec.prior,
+    startMs: startMs ?? secondsToMs(spec.prior.startSeconds),
     withinSeconds: withinSeconds(spec.objective),
   };
   const measured = observation.sources.map((source, index) =>
     measureSource(history.sources[index] ?? emptySourceHistory, source, circumstances),
   );
-  const startMs = longestStart(observation.workload) ?? history.startMs;
   const sources = measured.map((source) => source.signals);
   const next: History = {
     atMs,

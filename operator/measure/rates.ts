@@ -106,23 +106,34 @@ function totalsAt(samples: readonly Sample[], atMs: number): Growth | undefined 
 
 /** Standard deviations of a count that chance is granted: one window in fifty goes beyond. */
 const confidence = 2;
+/** A burst must be surer than that: one window in seven hundred looks like one by chance. */
+const burstConfidence = 3;
 /** The end of a burst shows in this window before it leaves the short one. */
 const fallWindowMs = 10_000;
 /** The start of a burst shows in this window. */
 const burstWindowMs = 5_000;
+/** Replicas that take longer to start than this are planned by windows that are longer in proportion. */
+const nimbleStartMs = 6_000;
 
 /**
  * The arrival rate to be ready for, jobs per second.
  *
- * For a count N within w seconds, (N ± z·√N) / w with z = 2 bounds the rate behind it (Poisson, normal approximation).
- * The upper bound over the short window gives small pools the square-root headroom they need, and large ones hardly
- * pay for it. Where the upper bound over a shorter window is lower, arrivals have fallen; where the lower bound over
- * the shortest is higher, a burst has begun. docs/adr/0009-growth-tuned-on-traces.md has what each window is worth.
+ * For a count N within w seconds, (N ± z·√N) / w bounds the rate behind it (Poisson, normal approximation), here with
+ * z = 2, and 3 for bursts. The upper bound over the short window gives small pools the square-root headroom they need,
+ * and large ones hardly pay for it. Where the upper bound over a shorter window is lower, arrivals have fallen; where the
+ * lower bound over the shortest is higher, a burst has begun. A replica that is ready after a burst has ended has come
+ * for nothing, so slow starts make all windows longer. docs/adr/0009-growth-tuned-on-traces.md and
+ * docs/adr/0025-slow-starts-plan-by-longer-windows.md have what each is worth.
+ *
+ * @param startMs time from a new replica to its first job.
  */
-export function plannedRate(samples: readonly Sample[]): number {
-  const steady = boundedRate(samples, shortWindowMs, confidence) ?? 0;
-  const fallen = boundedRate(samples, fallWindowMs, confidence) ?? steady;
-  const burst = boundedRate(samples, burstWindowMs, -confidence) ?? 0;
+export function plannedRate(samples: readonly Sample[], startMs: number): number {
+  const stretch = Math.max(1, startMs / nimbleStartMs);
+  const bound = (windowMs: number, deviations: number): number | undefined =>
+    boundedRate(samples, Math.min(longWindowMs, stretch * windowMs), deviations);
+  const steady = bound(shortWindowMs, confidence) ?? 0;
+  const fallen = bound(fallWindowMs, confidence) ?? steady;
+  const burst = bound(burstWindowMs, -burstConfidence) ?? 0;
   return Math.max(Math.min(steady, fallen), burst);
 }
 

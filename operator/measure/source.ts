@@ -31,6 +31,8 @@ export type Circumstances = {
   /** Replicas that may have worked since the last pass. */
   readonly working: number;
   readonly prior: Prior;
+  /** From a new replica to its first job, as measured or assumed. */
+  readonly startMs: number;
   /** A job that begins within this time is in time. */
   readonly withinSeconds: number;
 };
@@ -209,7 +211,7 @@ function toSignals(
   presence: Presence,
   history: SourceHistory,
   now: FleetNow,
-  { atMs, ready, working, prior }: Circumstances,
+  { atMs, ready, working, prior, startMs }: Circumstances,
 ): SourceSignals {
   const { reading, samples, lastWorkMs, unresolvedSinceMs } = history;
   const replicaCapacity = capacity(history.fleet, history.throughput, prior, atMs);
@@ -230,7 +232,7 @@ function toSignals(
     queuedMessages: known(queuedMessages(facts, running, ready), reading.atMs),
     runningJobs: known(running, reading.atMs),
     arrivalsPerSecond: rate(short, (count) => count.arrived / count.seconds),
-    plannedArrivalsPerSecond: rate(short, () => plannedRate(samples)),
+    plannedArrivalsPerSecond: rate(short, () => plannedRate(samples, startMs)),
     arrivalsLongPerSecond: rate(long, (count) => count.arrived / count.seconds),
     completionsPerSecond: rate(short, (count) => count.completed / count.seconds),
     capacity: replicaCapacity,

@@ -85,7 +85,7 @@ describe('a consumer that is paused for a minute', () => {
     expect(reported.at(-1)).toBeLessThanOrEqual(182);
     const before = told.replicas[119] ?? 0;
     expect(Math.max(...told.replicas.slice(122, 178))).toBeLessThanOrEqual(before);
-    expect(told.decisions[150]?.message).toContain('the consumer is paused');
+    expect(told.decisions[176]?.message).toContain('the consumer is paused');
     expect(told.backlog.at(-1)).toBeLessThan(60);
   });
 });

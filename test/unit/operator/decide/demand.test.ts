@@ -83,9 +83,9 @@ describe('n* = ceil( λ/(c·u) + B/(T·c) )', () => {
     expect(demandOf(given)).toBe(replicas);
   });
 
-  it('counts what will have piled up until new replicas start', () => {
-    const growing = { ...load({ arrivals: 10 }), completionsPerSecond: known(4, 0) };
-    expect(demandOf({ startSeconds: 10 }, growing)).toBe(Math.ceil(10 + (6 * 10) / 50));
+  it('works a backlog off in what a start leaves of the objective, and counts no arrivals in advance', () => {
+    const growing = { ...load({ arrivals: 10, queued: 100 }), completionsPerSecond: known(4, 0) };
+    expect(demandOf({ startSeconds: 10 }, growing)).toBe(10 + 100 / 50);
   });
 
   it('adds sources before rounding', () => {

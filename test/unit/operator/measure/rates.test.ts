@@ -76,13 +76,20 @@ describe('the planned rate', () => {
     {
       title: 'rises within five seconds of a burst',
       rate: (s: number) => (s <= 95 ? 1 : 100),
-      atLeast: 90,
+      atLeast: 85,
       atMost: 100,
     },
   ])('$title', ({ rate, atLeast, atMost }) => {
-    const planned = plannedRate(record(100, 1_000, rate));
+    const planned = plannedRate(record(100, 1_000, rate), 0);
     expect(planned).toBeGreaterThanOrEqual(atLeast);
     expect(planned).toBeLessThanOrEqual(atMost);
+  });
+
+  it('looks further back where replicas start slowly', () => {
+    const burst = record(100, 1_000, (s) => (s <= 90 ? 10 : 40));
+    const planned = [0, 6_000, 30_000].map((startMs) => plannedRate(burst, startMs));
+    expect(planned[1]).toBe(planned[0]);
+    expect((planned[2] ?? 0) / (planned[0] ?? 0)).toBeLessThan(0.7);
   });
 
   it('never falls because more arrives at the end', () => {
@@ -91,8 +98,8 @@ describe('the planned rate', () => {
         const rate = (second: number): number => perSecond[Math.round(second)] ?? 0;
         const seconds = perSecond.length;
         const higher = (second: number): number => rate(second) + (second > seconds - 5 ? more : 0);
-        expect(plannedRate(record(seconds, 1_000, higher))).toBeGreaterThanOrEqual(
-          plannedRate(record(seconds, 1_000, rate)) - 1e-9,
+        expect(plannedRate(record(seconds, 1_000, higher), 0)).toBeGreaterThanOrEqual(
+          plannedRate(record(seconds, 1_000, rate), 0) - 1e-9,
         );
       }),
     );
