@@ -13,11 +13,21 @@ import { quality } from './quality.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
 import { renderResult } from './table.ts';
+import { drain } from './worker/drain.ts';
+import { duplicates } from './worker/duplicates.ts';
+import { workerFairness } from './worker/fairness.ts';
+import { workerLatency } from './worker/latency.ts';
 import { publisher } from './worker/publisher.ts';
+import { recovery } from './worker/recovery.ts';
 import { workerThroughput } from './worker/throughput.ts';
 
 const benches: readonly Bench[] = [
   workerThroughput,
+  workerLatency,
+  workerFairness,
+  drain,
+  recovery,
+  duplicates,
   publisher,
   decideBench,
   quality,

@@ -22,7 +22,6 @@ export function delivery(facts: DeliveryFacts = {}): Delivery {
     `$JS.ACK.S.work.1.${sequence}.${sequence}.${publishedAtMs * 1e6}.0`,
     1,
     0,
-    30_000,
   );
   made.key = key;
   return made;

@@ -182,7 +182,7 @@ export class Engine {
   }
 
   jobs(nowMs: number): JobsPage {
-    return lookAtJobs(this.#runner.slots, this.#runner.waiting(), nowMs);
+    return lookAtJobs(this.#runner.slots, this.#runner.waiting(), this.#leases, nowMs);
   }
 
   disconnected(): void {

@@ -40,8 +40,8 @@ export class Delivery {
   readonly deliveries: number;
   /** Deliveries, and retries that were made without one. */
   attempt: number;
-  /** Monotonic time, milliseconds, from which another worker may get this message. */
-  leaseUntilMs: number;
+  /** Monotonic time, milliseconds, since which it is ours for `ack_wait`. */
+  leasedSinceMs: number;
   /** When an extension of the lease was last asked for, monotonic milliseconds. */
   extensionAskedMs: number;
   /** Came often, but its attempts were counted and there are some left. */
@@ -51,18 +51,12 @@ export class Delivery {
   /** What it takes of the slots. */
   weight = 1;
 
-  constructor(
-    message: Msg,
-    ackSubject: string,
-    deliveries: number,
-    leasedSinceMs: number,
-    ackWaitMs: number,
-  ) {
+  constructor(message: Msg, ackSubject: string, deliveries: number, leasedSinceMs: number) {
     this.message = message;
     this.ackSubject = ackSubject;
     this.deliveries = deliveries;
     this.attempt = deliveries;
-    this.leaseUntilMs = leasedSinceMs + ackWaitMs;
+    this.leasedSinceMs = leasedSinceMs;
     this.extensionAskedMs = leasedSinceMs;
   }
 }

@@ -44,8 +44,13 @@ export class Leases {
     return blocked;
   }
 
+  /** Until another worker may get it, by the `ack_wait` of now: the server, too, measures what it has sent by that. */
+  remainingMs(delivery: Delivery, nowMs: number): number {
+    return delivery.leasedSinceMs + this.ackWaitMs - nowMs;
+  }
+
   isHeld(delivery: Delivery, nowMs: number): boolean {
-    return nowMs < delivery.leaseUntilMs;
+    return this.remainingMs(delivery, nowMs) > 0;
   }
 
   /** With a look at each sweep, extensions go out at a third of `ack_wait` at the latest. */
@@ -55,6 +60,6 @@ export class Leases {
 
   /** The server confirmed an extension that was sent then. */
   extended(delivery: Delivery, sentMs: number): void {
-    delivery.leaseUntilMs = Math.max(delivery.leaseUntilMs, sentMs + this.ackWaitMs);
+    delivery.leasedSinceMs = Math.max(delivery.leasedSinceMs, sentMs);
   }
 }

@@ -81,7 +81,7 @@ export class JobRunner {
     }
     counters.deliveries += 1;
     if (deliveries === 1) counters.firstDeliveries += 1;
-    this.#admit(new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs, leases.ackWaitMs));
+    this.#admit(new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs));
   }
 
   #admit(delivery: Delivery): void {

@@ -1,16 +1,20 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
+import { describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import type { Counters } from '../report/counters.ts';
-import { awaitConsumer } from './consumer.ts';
+import { awaitConsumer, readConsumerInfo } from './consumer.ts';
 import type { Consumer, ConsumerSettings } from './consumer.ts';
+import { ackWaitMs } from './fit.ts';
 import { PullLoop } from './pull.ts';
 import { StallWatch } from './stall.ts';
 import type { Credits } from './window.ts';
 
 /** A server that refuses pulls although its consumer looks fine is not asked faster than this. */
 const recheckPeriodMs = 1_000;
+/** How long an edit of the consumer may go unnoticed: nobody tells those who pull of it. */
+const editCheckPeriodMs = 10_000;
 
 export type SourceParts = {
   readonly connection: NatsConnection;
@@ -40,10 +44,12 @@ export class Source {
   #consumer: Consumer;
   #rechecking = false;
   #lastRecheckMs = -Infinity;
+  #lookedForEditsMs: number;
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
     this.#consumer = parts.consumer;
+    this.#lookedForEditsMs = parts.clock.monotonicMs();
     const { settings, ...rest } = parts;
     const { stream, consumer } = settings;
     this.#pull = new PullLoop({
@@ -84,6 +90,9 @@ export class Source {
   sweep(nowMs: number, blocked: boolean): void {
     if (!blocked) this.#pull.watch(nowMs);
     this.#stallWatch.sweep(nowMs);
+    if (nowMs - this.#lookedForEditsMs < editCheckPeriodMs || !this.isPulling) return;
+    this.#lookedForEditsMs = nowMs;
+    void this.#lookForEdits();
   }
 
   async drain(): Promise<void> {
@@ -104,6 +113,24 @@ export class Source {
       if (consumer !== undefined) this.#adopt(consumer);
     } finally {
       this.#rechecking = false;
+    }
+  }
+
+  /** A shorter `ack_wait` must be known before leases are lost by it. A consumer that does not answer is another's task. */
+  async #lookForEdits(): Promise<void> {
+    const { connection, settings, log, onAdopted, ended } = this.#parts;
+    try {
+      const { config } = await readConsumerInfo(connection, settings);
+      const now = ackWaitMs(config);
+      if (ended.aborted || now === this.#consumer.ackWaitMs) return;
+      log.warn(
+        { from: settings.consumer, ackWaitMs: now },
+        'the consumer was edited: it has another ack_wait',
+      );
+      this.#consumer = { ...this.#consumer, ackWaitMs: now };
+      onAdopted();
+    } catch (error) {
+      log.debug({ from: settings.consumer, error: describeError(error) }, 'could not look for edits');
     }
   }
 

@@ -1,5 +1,6 @@
 import { parseAckSubject } from '../consume/ackSubject.ts';
 import type { Delivery } from '../consume/job.ts';
+import type { Leases } from '../consume/lease.ts';
 import type { Slot } from '../consume/slot.ts';
 
 /** Rows of the page at most: it is for people, and must stay small in a worker with thousands of slots. */
@@ -35,38 +36,49 @@ export type JobsPage = {
 };
 
 /** @param nowMs monotonic. */
-export function lookAtJobs(slots: Iterable<Slot>, waiting: Iterable<Delivery>, nowMs: number): JobsPage {
+export function lookAtJobs(
+  slots: Iterable<Slot>,
+  waiting: Iterable<Delivery>,
+  leases: Leases,
+  nowMs: number,
+): JobsPage {
+  const leaseSeconds = (delivery: Delivery): number => toSeconds(leases.remainingMs(delivery, nowMs));
   const busy = [...slots].filter(({ phase }) => phase !== 'idle');
   busy.sort((a, b) => a.startedMs - b.startedMs);
   const rest = [...waiting];
   const jobs = [
-    ...busy.slice(0, maxJobs).map((slot) => inSlot(slot, nowMs)),
+    ...busy
+      .slice(0, maxJobs)
+      .map((slot) => ({ ...inSlot(slot, nowMs), leaseSeconds: leaseSeconds(slot.delivery) })),
     ...rest.slice(0, Math.max(0, maxJobs - busy.length)).map((delivery) => ({
-      ...describe(delivery, nowMs),
+      ...describe(delivery),
       phase: 'waiting' as const,
+      leaseSeconds: leaseSeconds(delivery),
     })),
   ];
   return { held: busy.length + rest.length, jobs };
 }
 
-function inSlot({ delivery, context, startedMs, phase }: Slot, nowMs: number): JobSight {
+function inSlot(
+  { delivery, context, startedMs, phase }: Slot,
+  nowMs: number,
+): Omit<JobSight, 'leaseSeconds'> {
   const { abortReason } = context;
   const running = abortReason === undefined ? 'running' : 'aborted';
   return {
-    ...describe(delivery, nowMs),
+    ...describe(delivery),
     phase: phase === 'stuck' ? phase : running,
     runningSeconds: toSeconds(nowMs - startedMs),
     ...(abortReason !== undefined && { abortReason: abortReason.name }),
   };
 }
 
-function describe(delivery: Delivery, nowMs: number): Omit<JobSight, 'phase'> {
+function describe(delivery: Delivery): Omit<JobSight, 'phase' | 'leaseSeconds'> {
   const facts = parseAckSubject(delivery.ackSubject);
   return {
     sequence: facts?.streamSequence ?? 0,
     subject: delivery.message.subject.slice(0, maxSubjectChars),
     attempt: delivery.attempt,
-    leaseSeconds: toSeconds(delivery.leaseUntilMs - nowMs),
     publishedAt: new Date(facts?.publishedAtMs ?? 0).toISOString(),
   };
 }

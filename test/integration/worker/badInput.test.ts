@@ -1,9 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Discard } from '../../../worker/index.ts';
+import type { Job } from '../../../worker/index.ts';
+import type { JobsPage } from '../../../worker/report/jobSights.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 import { Queue, spawnWorker, startWorker, until } from './harness.ts';
@@ -212,5 +215,52 @@ describe('dead letters', () => {
     expect(worker.stats().counters.deadLettered).toBe(0);
     expect(await queue.messages()).toBe(1);
     await rm(folder, { recursive: true });
+  });
+});
+
+describe('a consumer that is edited while a worker runs', () => {
+  test('with a shorter ack_wait: leases follow it, and no job runs twice after that', async () => {
+    await using queue = await Queue.create(server.url, { consumer: { ack_wait: 120_000 * 1e6 } });
+    await queue.publish(1);
+    const runs: number[] = [];
+    const finish = Promise.withResolvers<undefined>();
+    const handler = async (job: Job): Promise<void> => {
+      runs.push(job.attempt);
+      await finish.promise;
+    };
+    const http = { host: '127.0.0.1', port: 0 };
+    await using worker = await startWorker(queue.options({ http }), handler);
+    await using _peer = await startWorker(queue.options(), handler);
+    await until(() => runs.length === 1);
+    await queue.jsm.consumers.update(queue.stream, queue.consumer, { ack_wait: 15_000 * 1e6 });
+    const leases = async (): Promise<number[]> => {
+      const reply = await fetch(`http://127.0.0.1:${worker.metricsPort}/debug/jobs`);
+      return ((await reply.json()) as JobsPage).jobs.map(({ leaseSeconds }) => leaseSeconds);
+    };
+    // Either of the two has the job; both look at the consumer every ten seconds.
+    await delay(11_000);
+    expect((await leases()).every((seconds) => seconds <= 15)).toBe(true);
+    await delay(6_000);
+    expect(runs).toEqual([1]);
+    finish.resolve(undefined);
+    await until(() => queue.isDone());
+    expect(runs).toEqual([1]);
+  });
+
+  test('with fewer acks pending, or paused for a moment: nothing is lost', async () => {
+    await using queue = await Queue.create(server.url);
+    let runs = 0;
+    await using worker = await startWorker(queue.options({ slots: 8 }), async () => {
+      await delay(1);
+      runs += 1;
+    });
+    await queue.publish(500);
+    await queue.jsm.consumers.update(queue.stream, queue.consumer, { max_ack_pending: 2 });
+    await queue.jsm.consumers.pause(queue.stream, queue.consumer, new Date(Date.now() + 1_000));
+    await until(async () => (await queue.info()).paused !== true);
+    await queue.jsm.consumers.update(queue.stream, queue.consumer, { max_ack_pending: 1_000 });
+    await until(() => queue.isDone());
+    expect(runs).toBe(500);
+    expect(worker.stats().counters).toMatchObject({ succeeded: 500, leaseLost: 0 });
   });
 });

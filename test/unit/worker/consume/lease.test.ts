@@ -14,8 +14,7 @@ const message: Msg = {
   },
   string: () => '',
 };
-const arrive = (leases: Leases): Delivery =>
-  new Delivery(message, '$JS.ACK', 1, leases.leasedSinceMs, ackWaitMs);
+const arrive = (leases: Leases): Delivery => new Delivery(message, '$JS.ACK', 1, leases.leasedSinceMs);
 
 /** Sweeps at their usual pace. */
 function sweepUntil(leases: Leases, fromMs: number, toMs: number): void {
@@ -27,8 +26,8 @@ describe('a lease', () => {
     const leases = new Leases(ackWaitMs, 0);
     sweepUntil(leases, 250, 5_000);
     const delivery = arrive(leases);
-    expect(delivery.leaseUntilMs).toBeLessThanOrEqual(5_000 + ackWaitMs);
-    expect(delivery.leaseUntilMs).toBeGreaterThan(4_000 + ackWaitMs);
+    expect(leases.isHeld(delivery, 4_000 + ackWaitMs)).toBe(true);
+    expect(leases.isHeld(delivery, 5_000 + ackWaitMs)).toBe(false);
   });
 
   test('of a message read after the process was stopped counts from before the stop', () => {
@@ -50,7 +49,7 @@ describe('a lease', () => {
     expect(leases.isHeld(delivery, 4_000 + ackWaitMs - 1)).toBe(true);
     expect(leases.isHeld(delivery, 4_000 + ackWaitMs)).toBe(false);
     leases.extended(delivery, 3_000);
-    expect(delivery.leaseUntilMs).toBe(4_000 + ackWaitMs);
+    expect(leases.remainingMs(delivery, 4_000)).toBe(ackWaitMs);
   });
 
   test('is due for extension well within a third of ack_wait', () => {
@@ -58,5 +57,14 @@ describe('a lease', () => {
     const delivery = arrive(leases);
     expect(leases.isExtensionDue(delivery, 1_000)).toBe(false);
     expect(leases.isExtensionDue(delivery, ackWaitMs / 3 - sweepPeriodMs(ackWaitMs))).toBe(true);
+  });
+
+  test('that was granted before follows an ack_wait that was changed since', () => {
+    const leases = new Leases(ackWaitMs, 0);
+    const delivery = arrive(leases);
+    leases.ackWaitMs = 2_000;
+    expect(leases.isExtensionDue(delivery, 500)).toBe(true);
+    expect(leases.isHeld(delivery, 1_999)).toBe(true);
+    expect(leases.isHeld(delivery, 2_000)).toBe(false);
   });
 });
