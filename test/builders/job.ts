@@ -10,6 +10,7 @@ export function job(overrides: Partial<Job> = {}): Job {
     stream: 'JOBS',
     sequence: 7,
     attempt: 2,
+    deliveries: 2,
     publishedAt: new Date('2026-01-01T00:00:00Z'),
     idempotencyKey: 'JOBS:7',
     ...overrides,

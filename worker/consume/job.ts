@@ -21,8 +21,13 @@ export type Job = {
   readonly stream: string;
   /** Sequence number of the message in its stream. */
   readonly sequence: number;
-  /** 1 for the first delivery. */
+  /** 1 for the first run. */
   readonly attempt: number;
+  /**
+   * How often the server has delivered it: with stream and sequence a fencing token. Of two holders of a job, the later
+   * has the higher number; retries that the worker made by itself, as for ordered keys, do not count.
+   */
+  readonly deliveries: number;
   /** When the stream stored the message. */
   readonly publishedAt: Date;
   /**
@@ -116,6 +121,10 @@ export class DeliveredJob implements Job {
 
   get attempt(): number {
     return this.#delivery.attempt;
+  }
+
+  get deliveries(): number {
+    return this.#delivery.deliveries;
   }
 
   get publishedAt(): Date {

@@ -14,6 +14,8 @@ export type GivenJob = {
   readonly sequence?: number;
   /** Default 1. */
   readonly attempt?: number;
+  /** Default: the attempt. */
+  readonly deliveries?: number;
   /** Default: now. */
   readonly publishedAt?: Date;
   /** Default: the header `Nats-Msg-Id`, else `stream:sequence`, as in the worker. */
@@ -39,6 +41,7 @@ export function toJob(given: GivenJob): Job {
     headers,
     subject,
     attempt,
+    deliveries: given.deliveries ?? attempt,
     publishedAt,
     idempotencyKey: given.idempotencyKey ?? headers.get('nats-msg-id') ?? `${stream}:${sequence}`,
     json: () => parseJson(place, data),

@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { createLogger } from '#common/log.ts';
 import { runWorker } from '../../../worker/index.ts';
 
-export type JobPeerTask = {
+type JobPeerTask = {
   /** Addresses, separated by commas. */
   readonly url: string;
   readonly stream: string;

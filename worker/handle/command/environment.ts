@@ -11,6 +11,7 @@ export function buildJobEnvironment(job: Job, deadline: Date): Record<string, st
     PENSTOCK_JOB_STREAM: job.stream,
     PENSTOCK_JOB_SEQUENCE: `${job.sequence}`,
     PENSTOCK_JOB_ATTEMPT: `${job.attempt}`,
+    PENSTOCK_JOB_DELIVERIES: `${job.deliveries}`,
     PENSTOCK_JOB_KEY: job.idempotencyKey,
     PENSTOCK_JOB_PUBLISHED_AT: job.publishedAt.toISOString(),
     PENSTOCK_JOB_DEADLINE: deadline.toISOString(),

@@ -17,6 +17,7 @@ export function buildRequestHeaders(job: Job, deadline: Date): Record<string, st
     'penstock-stream': encode(job.stream),
     'penstock-sequence': `${job.sequence}`,
     'penstock-attempt': `${job.attempt}`,
+    'penstock-deliveries': `${job.deliveries}`,
     'penstock-published-at': job.publishedAt.toISOString(),
     'penstock-deadline': deadline.toISOString(),
   };

@@ -19,6 +19,7 @@ export type ThreadJob = {
   readonly stream: string;
   readonly sequence: number;
   readonly attempt: number;
+  readonly deliveries: number;
   readonly publishedAt: Date;
   readonly idempotencyKey: string;
   readonly deadline: Date;

@@ -142,8 +142,20 @@ class Threads implements HandlerHost {
 }
 
 function toThreadJob(id: number, job: Job, deadline: Date): ThreadJob {
-  const { data, headers, subject, stream, sequence, attempt, publishedAt, idempotencyKey } = job;
-  return { id, data, headers, subject, stream, sequence, attempt, publishedAt, idempotencyKey, deadline };
+  const { data, headers, subject, stream, sequence, attempt, deliveries, publishedAt, idempotencyKey } = job;
+  return {
+    id,
+    data,
+    headers,
+    subject,
+    stream,
+    sequence,
+    attempt,
+    deliveries,
+    publishedAt,
+    idempotencyKey,
+    deadline,
+  };
 }
 
 function rebuild({ name, message, stack, delayMs }: ThrownFacts): Error {

@@ -15,6 +15,7 @@ test('a job is told in headers', () => {
     'penstock-stream': 'JOBS',
     'penstock-sequence': '7',
     'penstock-attempt': '2',
+    'penstock-deliveries': '2',
     'penstock-published-at': '2026-01-01T00:00:00.000Z',
     'penstock-deadline': '2026-01-01T00:05:00.000Z',
     'penstock-header-x-tenant': 'acme',
