@@ -16,6 +16,8 @@ export type BenchIo = {
   readonly runs: number;
   /** How large that shall be which a benchmark grows; its own choice when it is not given. */
   readonly sizes?: readonly number[];
+  /** Peers that are left out, because whoever runs it said so. */
+  readonly without: ReadonlySet<string>;
 };
 
 export type BenchResult = {

@@ -41,6 +41,7 @@ const command = new Command('npm run bench --')
   .argument('[names...]', 'which ones', collectBench)
   .option('--runs <n>', 'how often each row is measured', parseRuns, 5)
   .option('--sizes <n,...>', 'operator-scale: how many pools, e.g. 100,20000', parseSizes)
+  .option('--without <peers...>', 'leave out peers with servers of their own: bullmq, graphile', collectPeer)
   .option('--json <folder>', 'where NAME.json is written', 'out/bench')
   .addHelpText('after', `\nNames:\n${describeBenches()}`)
   .exitOverride();
@@ -52,13 +53,19 @@ try {
   process.exit(error.exitCode === 0 ? 0 : 2);
 }
 const named = command.processedArgs[0] as readonly Bench[] | undefined; // What collectBench returned.
-const { runs, sizes, json } = command.opts<{ runs: number; sizes?: readonly number[]; json: string }>();
+const { runs, sizes, without, json } = command.opts<{
+  runs: number;
+  sizes?: readonly number[];
+  without?: ReadonlySet<string>;
+  json: string;
+}>();
 
 let failed = 0;
 for (const bench of named ?? benches) {
   try {
     const result = await bench.run({
       runs,
+      without: without ?? new Set(),
       ...(sizes === undefined ? {} : { sizes }),
       say: (line) => console.error(`${bench.name}: ${line}`),
     });
@@ -85,6 +92,12 @@ function collectBench(name: string, earlier: readonly Bench[] = []): readonly Be
     throw new InvalidArgumentError(`Known are: ${benches.map((known) => known.name).join(', ')}.`);
   }
   return [...earlier, bench];
+}
+
+function collectPeer(name: string, earlier: ReadonlySet<string> = new Set()): ReadonlySet<string> {
+  if (name !== 'bullmq' && name !== 'graphile')
+    throw new InvalidArgumentError('Known are: bullmq, graphile.');
+  return new Set([...earlier, name]);
 }
 
 function parseRuns(value: string): number {

@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--node] [--helm] COMMAND
- * [ARG…]`; `--kubernetes` is a control plane, `--node` what a cluster needs beyond it.
+ * Makes a fresh clone able to run: `node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--node] [--helm] [--redis]
+ * [--postgres] COMMAND [ARG…]`; `--kubernetes` is a control plane, `--node` what a cluster needs beyond it.
  *
  * Plain JavaScript on purpose: it is the one file that the machine's own Node (20 or later) runs. It installs
  * the packages when the lock file changed, among them the pinned Node 24; builds the pinned servers that are asked
@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,10 +21,11 @@ const oldestNatsServer = [2, 12, 3];
 
 const given = process.argv.slice(2);
 const servers = new Set();
-while (['--nats', '--kubernetes', '--node', '--helm'].includes(given[0])) servers.add(given.shift());
+const known = ['--nats', '--kubernetes', '--node', '--helm', '--redis', '--postgres'];
+while (known.includes(given[0])) servers.add(given.shift());
 const [command, ...args] = given;
 if (command === undefined)
-  fail('usage: node test/tools/bootstrap.mjs [--nats] [--kubernetes] [--node] [--helm] COMMAND [ARG…]');
+  fail(`usage: node test/tools/bootstrap.mjs ${known.map((name) => `[${name}]`).join(' ')} COMMAND [ARG…]`);
 
 installPackages();
 const environment = { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') };
@@ -33,6 +34,8 @@ if (servers.has('--nats')) environment.PENSTOCK_NATS_SERVER = natsServer();
 if (servers.has('--kubernetes')) Object.assign(environment, goTools(controlPlane()));
 if (servers.has('--node')) Object.assign(environment, goTools(node()));
 if (servers.has('--helm')) environment.PENSTOCK_HELM = helm();
+if (servers.has('--redis')) environment.PENSTOCK_REDIS_SERVER = redis();
+if (servers.has('--postgres')) environment.PENSTOCK_POSTGRES_BIN = postgres();
 run(command, args, environment);
 
 function installPackages() {
@@ -172,6 +175,40 @@ function goTool({ name, folder, package: path, pinnedBy = ['go.mod', 'go.sum'], 
   writeFileSync(stamp, wanted);
   say(`${name} built in ${seconds(startedAt)}`);
   return built;
+}
+
+function redis() {
+  const found = () =>
+    ['/usr/bin/redis-server', '/usr/local/bin/redis-server'].find((path) => existsSync(path));
+  return process.env.PENSTOCK_REDIS_SERVER ?? debianPackage('redis-server', found);
+}
+
+/** The folder with initdb and postgres, which Debian keeps off the path. */
+function postgres() {
+  const found = () => {
+    const versions = '/usr/lib/postgresql';
+    const folders = existsSync(versions) ? readdirSync(versions).sort((a, b) => Number(b) - Number(a)) : [];
+    const candidates = [...folders.map((version) => join(versions, version, 'bin')), '/usr/local/pgsql/bin'];
+    return candidates.find((folder) => existsSync(join(folder, 'initdb')));
+  };
+  return process.env.PENSTOCK_POSTGRES_BIN ?? debianPackage('postgresql', found);
+}
+
+/** What is not found is installed where that is possible; elsewhere, what needs it fails, and names the package. */
+function debianPackage(name, find) {
+  const found = find();
+  if (found !== undefined) return found;
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return '';
+  const startedAt = Date.now();
+  say(`installing Debian's ${name} (once) …`);
+  const apt = (...argv) =>
+    spawnSync('apt-get', argv, {
+      stdio: ['ignore', 'ignore', 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+    }).status === 0;
+  const isInstalled = apt('update', '-qq') && apt('install', '-y', '-qq', '--no-install-recommends', name);
+  say(isInstalled ? `${name} installed in ${seconds(startedAt)}` : `${name} could not be installed`);
+  return find() ?? '';
 }
 
 function run(file, argv, env) {

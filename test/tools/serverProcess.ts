@@ -22,12 +22,16 @@ export type ServerProcessOptions = {
   readonly isReady: () => Promise<boolean>;
   /** Out of reach of a Ctrl-C at the terminal. Default false. */
   readonly ownProcessGroup?: boolean;
+  /** Another user to run it as. Default: ours. */
+  readonly runAs?: { readonly uid: number; readonly gid: number };
+  /** What ends it at disposal. Default SIGKILL. */
+  readonly endSignal?: 'SIGKILL' | 'SIGQUIT';
 };
 
 export function serverProcess(options: ServerProcessOptions): ServerProcess {
-  const { name, program, args, isReady, ownProcessGroup = false } = options;
+  const { name, program, args, isReady, ownProcessGroup = false, runAs, endSignal = 'SIGKILL' } = options;
   let child: ChildProcess | undefined;
-  const endWithUs = (): void => void child?.kill('SIGKILL');
+  const endWithUs = (): void => void child?.kill(endSignal);
 
   return {
     pid: () => {
@@ -38,6 +42,7 @@ export function serverProcess(options: ServerProcessOptions): ServerProcess {
       const started = spawn(program, args, {
         stdio: ['ignore', 'ignore', 'pipe'],
         detached: ownProcessGroup,
+        ...runAs,
       });
       child = started;
       process.once('exit', endWithUs);
@@ -62,7 +67,7 @@ export function serverProcess(options: ServerProcessOptions): ServerProcess {
     async [Symbol.asyncDispose]() {
       process.off('exit', endWithUs);
       if (child === undefined) return;
-      child.kill('SIGKILL');
+      child.kill(endSignal);
       await ended(child);
     },
   };
@@ -70,11 +75,18 @@ export function serverProcess(options: ServerProcessOptions): ServerProcess {
 
 /** The path of a program that bootstrap.mjs has built or found. */
 export function programPath(variable: string): string {
+  return named(variable, 'run through `npm test` or `npm run demo`, which build what is missing');
+}
+
+/** The same for one that is not built, but comes with a package of Debian. */
+export function packagedPath(variable: string, debianPackage: string): string {
+  return named(variable, `nothing was found: install Debian's package ${debianPackage}, or name one by it`);
+}
+
+function named(variable: string, remedy: string): string {
   const path = process.env[variable];
   if (path !== undefined && path !== '') return path;
-  throw new Error(
-    `${variable} is not set: run through \`npm test\` or \`npm run demo\`, which build what is missing.`,
-  );
+  throw new Error(`${variable} is not set: ${remedy}.`);
 }
 
 /** Free ports, all different: held open together before any is given away. */

@@ -4,8 +4,10 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import { summarize } from '../bench.ts';
 import type { Bench, BenchIo, BenchRatio, BenchRow } from '../bench.ts';
-import { peers } from './peers/peers.ts';
-import type { PeerName } from './peers/peers.ts';
+import { openBullMq, openGraphileWorker } from './otherQueues.ts';
+import type { OtherQueue } from './otherQueues.ts';
+import { natsPeers } from './peers/peers.ts';
+import type { NatsPeerName, OtherPeerName, PeerName } from './peers/peers.ts';
 import { takeSample } from './sample.ts';
 import type { Sample } from './sample.ts';
 
@@ -14,22 +16,36 @@ const slots = 256;
 /** What `prefetch: auto` comes to with an empty handler: two more per slot. */
 const window = 3 * slots;
 const payloadSizes = [128, 1_024] as const;
-const names = Object.keys(peers) as readonly PeerName[]; // The keys of a constant object.
+const names = Object.keys(natsPeers) as readonly NatsPeerName[]; // The keys of a constant object.
+
+/** With fewer jobs, as they take longer; and as `--without` spells them. */
+const others = [
+  { name: 'BullMQ', option: 'bullmq', jobs: 20_000, aim: '>= 5', open: openBullMq },
+  { name: 'Graphile Worker', option: 'graphile', jobs: 10_000, aim: '>= 10', open: openGraphileWorker },
+] as const;
 
 export const workerThroughput: Bench = {
   name: 'worker-throughput',
-  describe: 'consume and ack a backlog: our worker against a bare pull loop and the client’s consume()',
+  describe:
+    'work off a backlog: our worker, a bare pull loop, the client’s consume(), BullMQ, Graphile Worker',
   async run(io) {
     await using server = await startNatsServer();
+    await using opened = new AsyncDisposableStack();
+    const queues: OpenedQueue[] = [];
+    for (const other of others) {
+      if (!io.without.has(other.option)) queues.push({ ...other, queue: opened.use(await other.open()) });
+    }
     const rows: BenchRow[] = [];
     const ratios: BenchRatio[] = [];
     for (const bytes of payloadSizes) {
-      const samples = await measurePeers(server.url, bytes, io);
-      for (const name of names) rows.push(toRow(`${name}, ${bytes} B`, samples[name]));
+      const samples = await measurePeers(server.url, queues, bytes, io);
+      const measured = [...names, ...queues.map(({ name }) => name)];
+      for (const name of measured) rows.push(toRow(`${name}, ${bytes} B`, samples[name]));
       ratios.push(
         toRatio(bytes, 'bare loop', samples, '>= 0.90'),
         toRatio(bytes, 'consume() callback', samples, '>= 1.0'),
         toRatio(bytes, 'consume() iterator', samples, '>= 1.3'),
+        ...queues.map(({ name, aim }) => toRatio(bytes, name, samples, aim)),
       );
     }
     return {
@@ -37,15 +53,27 @@ export const workerThroughput: Bench = {
       columns: ['messages/s', 'CPU µs/message'],
       rows,
       ratios,
-      notes: ['Client and nats-server share the machine: rates are for comparison within this run.'],
+      notes: [
+        'Client and server share the machine: rates are for comparison within this run.',
+        'Acknowledged before it is flushed to disk by all: JetStream by default, Redis by appendfsync everysec, PostgreSQL by synchronous_commit off.',
+        ...others
+          .filter(({ option }) => io.without.has(option))
+          .map(({ name, option }) => `peer not run: ${name} (--without ${option})`),
+      ],
     };
   },
 };
 
+type OpenedQueue = Omit<(typeof others)[number], 'open'> & { readonly queue: OtherQueue };
 type Samples = Readonly<Record<PeerName, readonly Sample[]>>;
 
 /** Each peer in turn, `runs` times over, each time with a new consumer over the same stored messages. */
-async function measurePeers(url: string, bytes: number, io: BenchIo): Promise<Samples> {
+async function measurePeers(
+  url: string,
+  queues: readonly OpenedQueue[],
+  bytes: number,
+  io: BenchIo,
+): Promise<Samples> {
   const connection = await connect({ servers: url });
   const jsm = await jetstreamManager(connection);
   const stream = `BYTES_${bytes}`;
@@ -58,6 +86,8 @@ async function measurePeers(url: string, bytes: number, io: BenchIo): Promise<Sa
     'consume() iterator': [],
     penstock: [],
     'penstock, async handler': [],
+    BullMQ: [],
+    'Graphile Worker': [],
   };
   for (let run = 0; run < io.runs; run += 1) {
     for (const [index, peer] of names.entries()) {
@@ -72,9 +102,25 @@ async function measurePeers(url: string, bytes: number, io: BenchIo): Promise<Sa
       io.say(`${bytes} B, ${peer}: ${sample.messagesPerSecond.toFixed(0)}/s`);
       await jsm.consumers.delete(stream, consumer);
     }
+    for (const { name, jobs, queue } of queues) {
+      const sample = await measureOther(name, queue, `bytes-${bytes}-run-${run}`, bytes, jobs);
+      samples[name].push(sample);
+      io.say(`${bytes} B, ${name}: ${sample.messagesPerSecond.toFixed(0)}/s`);
+    }
   }
   await connection.close();
   return samples;
+}
+
+async function measureOther(
+  peer: OtherPeerName,
+  queue: OtherQueue,
+  name: string,
+  bytes: number,
+  jobs: number,
+): Promise<Sample> {
+  await queue.fill(name, bytes, jobs);
+  return takeSample({ peer, url: queue.url, stream: name, consumer: name, slots, window, messages: jobs });
 }
 
 const unackedPublishes = 1_000;

@@ -1,9 +1,12 @@
 import { bareLoop } from './bareLoop.ts';
+import { bullmq } from './bullmq.ts';
 import { consumeCallback, consumeIterator } from './clientConsume.ts';
+import { graphileWorker } from './graphileWorker.ts';
 import type { Peer } from './peer.ts';
 import { penstock, penstockAsync } from './penstock.ts';
 
-export const peers = {
+/** Those that work on JetStream, and so on the same messages. */
+export const natsPeers = {
   'bare loop': bareLoop,
   'consume() callback': consumeCallback,
   'consume() iterator': consumeIterator,
@@ -11,4 +14,14 @@ export const peers = {
   'penstock, async handler': penstockAsync,
 } as const satisfies Record<string, Peer>;
 
+/** Other job systems, on their own stores. */
+export const otherPeers = {
+  BullMQ: bullmq,
+  'Graphile Worker': graphileWorker,
+} as const satisfies Record<string, Peer>;
+
+export const peers = { ...natsPeers, ...otherPeers };
+
 export type PeerName = keyof typeof peers;
+export type NatsPeerName = keyof typeof natsPeers;
+export type OtherPeerName = keyof typeof otherPeers;
