@@ -33,7 +33,7 @@ export default fetchPage;
 async function readBounded(reply: Response, url: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of reply.body ?? []) {
+  for await (const chunk of (reply.body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw new Discard(`${url} has more than ${maxBytes} bytes`);
     chunks.push(chunk);

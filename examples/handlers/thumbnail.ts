@@ -12,7 +12,11 @@ const width = 64;
 const thumbnail: Handler = async (job, context) => {
   const image = read(job.data);
   const data = PNG.sync.write(shrink(image, Math.min(width, image.width)));
-  await context.publish({ subject: to, data, headers: { url: job.headers.get('url') ?? job.idempotencyKey } });
+  await context.publish({
+    subject: to,
+    data,
+    headers: { url: job.headers.get('url') ?? job.idempotencyKey },
+  });
   context.logger.info({ from: [image.width, image.height], bytes: data.length }, 'made a thumbnail');
 };
 

@@ -7,7 +7,7 @@ import type { Bench, BenchIo, BenchRatio, BenchRow } from '../bench.ts';
 import { openBullMq, openGraphileWorker } from './otherQueues.ts';
 import type { OtherQueue } from './otherQueues.ts';
 import { natsPeers } from './peers/peers.ts';
-import type { NatsPeerName, OtherPeerName, PeerName } from './peers/peers.ts';
+import type { NatsPeerName, PeerName } from './peers/peers.ts';
 import { takeSample } from './sample.ts';
 import type { Sample } from './sample.ts';
 
@@ -18,10 +18,16 @@ const window = 3 * slots;
 const payloadSizes = [128, 1_024] as const;
 const names = Object.keys(natsPeers) as readonly NatsPeerName[]; // The keys of a constant object.
 
-/** With fewer jobs, as they take longer; and as `--without` spells them. */
+/** On stores of their own, with fewer jobs, as they take longer. `option` is what `--without` calls them. */
 const others = [
-  { name: 'BullMQ', option: 'bullmq', jobs: 20_000, aim: '>= 5', open: openBullMq },
-  { name: 'Graphile Worker', option: 'graphile', jobs: 10_000, aim: '>= 10', open: openGraphileWorker },
+  { option: 'bullmq', open: openBullMq, jobs: 20_000, aim: '>= 5', names: ['BullMQ'] },
+  {
+    option: 'graphile',
+    open: openGraphileWorker,
+    jobs: 10_000,
+    aim: '>= 10',
+    names: ['Graphile Worker', 'Graphile Worker, batching'],
+  },
 ] as const;
 
 export const workerThroughput: Bench = {
@@ -39,13 +45,15 @@ export const workerThroughput: Bench = {
     const ratios: BenchRatio[] = [];
     for (const bytes of payloadSizes) {
       const samples = await measurePeers(server.url, queues, bytes, io);
-      const measured = [...names, ...queues.map(({ name }) => name)];
+      const measured = [...names, ...queues.flatMap((other) => other.names)];
       for (const name of measured) rows.push(toRow(`${name}, ${bytes} B`, samples[name]));
       ratios.push(
         toRatio(bytes, 'bare loop', samples, '>= 0.90'),
         toRatio(bytes, 'consume() callback', samples, '>= 1.0'),
         toRatio(bytes, 'consume() iterator', samples, '>= 1.3'),
-        ...queues.map(({ name, aim }) => toRatio(bytes, name, samples, aim)),
+        ...queues.flatMap(({ aim, names: theirs }) =>
+          theirs.map((name) => toRatio(bytes, name, samples, aim)),
+        ),
       );
     }
     return {
@@ -58,7 +66,7 @@ export const workerThroughput: Bench = {
         'Acknowledged before it is flushed to disk by all: JetStream by default, Redis by appendfsync everysec, PostgreSQL by synchronous_commit off.',
         ...others
           .filter(({ option }) => io.without.has(option))
-          .map(({ name, option }) => `peer not run: ${name} (--without ${option})`),
+          .map((other) => `peer not run: ${other.names.join(', ')} (--without ${other.option})`),
       ],
     };
   },
@@ -88,6 +96,7 @@ async function measurePeers(
     'penstock, async handler': [],
     BullMQ: [],
     'Graphile Worker': [],
+    'Graphile Worker, batching': [],
   };
   for (let run = 0; run < io.runs; run += 1) {
     for (const [index, peer] of names.entries()) {
@@ -102,25 +111,19 @@ async function measurePeers(
       io.say(`${bytes} B, ${peer}: ${sample.messagesPerSecond.toFixed(0)}/s`);
       await jsm.consumers.delete(stream, consumer);
     }
-    for (const { name, jobs, queue } of queues) {
-      const sample = await measureOther(name, queue, `bytes-${bytes}-run-${run}`, bytes, jobs);
-      samples[name].push(sample);
-      io.say(`${bytes} B, ${name}: ${sample.messagesPerSecond.toFixed(0)}/s`);
+    for (const { names: theirs, jobs, queue } of queues) {
+      for (const [index, peer] of theirs.entries()) {
+        const name = `bytes-${bytes}-run-${run}-peer-${index}`;
+        await queue.fill(name, bytes, jobs);
+        const task = { peer, url: queue.url, stream: name, consumer: name, slots, window, messages: jobs };
+        const sample = await takeSample(task);
+        samples[peer].push(sample);
+        io.say(`${bytes} B, ${peer}: ${sample.messagesPerSecond.toFixed(0)}/s`);
+      }
     }
   }
   await connection.close();
   return samples;
-}
-
-async function measureOther(
-  peer: OtherPeerName,
-  queue: OtherQueue,
-  name: string,
-  bytes: number,
-  jobs: number,
-): Promise<Sample> {
-  await queue.fill(name, bytes, jobs);
-  return takeSample({ peer, url: queue.url, stream: name, consumer: name, slots, window, messages: jobs });
 }
 
 const unackedPublishes = 1_000;

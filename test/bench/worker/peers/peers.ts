@@ -1,7 +1,7 @@
 import { bareLoop } from './bareLoop.ts';
 import { bullmq } from './bullmq.ts';
 import { consumeCallback, consumeIterator } from './clientConsume.ts';
-import { graphileWorker } from './graphileWorker.ts';
+import { graphileBatching, graphileWorker } from './graphileWorker.ts';
 import type { Peer } from './peer.ts';
 import { penstock, penstockAsync } from './penstock.ts';
 
@@ -18,10 +18,10 @@ export const natsPeers = {
 export const otherPeers = {
   BullMQ: bullmq,
   'Graphile Worker': graphileWorker,
+  'Graphile Worker, batching': graphileBatching,
 } as const satisfies Record<string, Peer>;
 
 export const peers = { ...natsPeers, ...otherPeers };
 
 export type PeerName = keyof typeof peers;
 export type NatsPeerName = keyof typeof natsPeers;
-export type OtherPeerName = keyof typeof otherPeers;
