@@ -41,6 +41,16 @@ const refused: Readonly<Record<string, { chart: Chart; values: Values; message: 
     values: { ...workerValues, jobTimeoutSeconds: 300 },
     message: /terminationGracePeriodSeconds is 75, and must be at least 310/,
   },
+  'a handler that is neither path nor address': {
+    chart: 'penstock-worker',
+    values: { ...workerValues, handler: 'resize' },
+    message: /'\/handler'.* does not match pattern/,
+  },
+  'arguments for what takes none': {
+    chart: 'penstock-worker',
+    values: { ...workerValues, handlerArgs: ['--fast'] },
+    message: /handlerArgs are for programs \(exec:\/PATH\); handler is \/app\/handler\.mjs/,
+  },
   'bounds in the wrong order': {
     chart: 'penstock-worker',
     values: { ...workerValues, pool: { minReplicas: 5, maxReplicas: 4 } },
@@ -114,5 +124,34 @@ describe('the worker', () => {
     const fixed = await render('penstock-worker', { ...workerValues, pool: { enabled: false }, replicas: 3 });
     expect(kinds(fixed, 'Deployment')).toMatchObject([{ spec: { replicas: 3 } }]);
     expect(kinds(fixed, 'WorkerPool')).toEqual([]);
+  });
+
+  test('has its server beside it for longer than itself', async () => {
+    const [deployment] = kinds(
+      await render('penstock-worker', {
+        ...workerValues,
+        handler: 'http://127.0.0.1:8081/jobs',
+        sidecars: [{ name: 'handler', image: 'example.org/handler:1' }],
+      }),
+      'Deployment',
+    );
+    expect(deployment).toMatchObject({
+      spec: {
+        template: {
+          spec: {
+            initContainers: [{ name: 'handler', image: 'example.org/handler:1', restartPolicy: 'Always' }],
+            containers: [{ name: 'worker', args: ['http://127.0.0.1:8081/jobs'] }],
+          },
+        },
+      },
+    });
+  });
+
+  test('runs a program with its arguments', async () => {
+    const values = { ...workerValues, handler: 'exec:/app/resize', handlerArgs: ['--width', '200'] };
+    const [deployment] = kinds(await render('penstock-worker', values), 'Deployment');
+    expect(deployment).toMatchObject({
+      spec: { template: { spec: { containers: [{ args: ['exec:/app/resize', '--width', '200'] }] } } },
+    });
   });
 });

@@ -15,7 +15,7 @@ export const natsPeers = {
 } as const satisfies Record<string, Peer>;
 
 /** Other job systems, on their own stores. */
-export const otherPeers = {
+const otherPeers = {
   BullMQ: bullmq,
   'Graphile Worker': graphileWorker,
   'Graphile Worker, batching': graphileBatching,
