@@ -136,6 +136,7 @@ async function workerMetrics(): Promise<string> {
     breaker: undefined,
     window: new Window(1, 0),
     lanes: 0,
+    limits: [],
     counters: new Counters(),
     runningMs: 0,
     oldestRunningMs: 0,

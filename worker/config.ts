@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseEnvironment } from '#common/environment.ts';
+import { PenstockError } from '#common/errors.ts';
 import { createLogger, logLevels } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import { compileNatsSettings, natsEnvironmentSchema } from '#common/nats.ts';
@@ -60,6 +61,23 @@ export const workerEnvironmentSchema = z.object({
   PENSTOCK_SLOTS: wholeNumber(1, 10_000)
     .optional()
     .describe(`Jobs that run at once. Default ${workerDefaults.slots}.`),
+  PENSTOCK_MAX_SLOTS: wholeNumber(1, 10_000)
+    .optional()
+    .describe(
+      'Lets the number of slots follow the measured latency, from PENSTOCK_SLOTS to this. Default none: it is fixed.',
+    ),
+  PENSTOCK_LIMITS: z
+    .string()
+    .transform((given, context) => {
+      const entries = given.split(',').map((entry) => entry.split('='));
+      if (entries.every(([name, most]) => name?.trim() !== '' && Number(most) > 0)) {
+        return Object.fromEntries(entries.map(([name = '', most]) => [name.trim(), Number(most)]));
+      }
+      context.addIssue({ code: 'custom', message: 'must be NAME=NUMBER, several separated by commas' });
+      return z.NEVER;
+    })
+    .optional()
+    .describe('Named limits for context.limit, e.g. database=10,api=4. Default none.'),
   PENSTOCK_PREFETCH: z
     .union([z.literal('auto'), wholeNumber(0, 100_000)], {
       error: 'must be auto, or a whole number from 0 to 100000',
@@ -311,6 +329,7 @@ export type WorkerConfig = WorkerOptions & {
  */
 export function readConfig(environment: Environment = process.env): WorkerConfig {
   const env = parseEnvironment(workerEnvironmentSchema, environment);
+  requireCompany(environment, env.PENSTOCK_HANDLER_THREADS);
   const replica = env.PENSTOCK_REPLICA ?? env.POD_NAME;
   const deadLetterStream = env.PENSTOCK_DEAD_LETTER_STREAM;
   const given = <K extends string, T>(key: K, value: T | undefined): Partial<Record<K, T>> =>
@@ -329,6 +348,8 @@ export function readConfig(environment: Environment = process.env): WorkerConfig
       environment,
     },
     ...given('slots', env.PENSTOCK_SLOTS),
+    ...given('maxSlots', env.PENSTOCK_MAX_SLOTS),
+    ...given('limits', env.PENSTOCK_LIMITS),
     ...given('prefetch', env.PENSTOCK_PREFETCH),
     ...(env.PENSTOCK_BATCH_SIZE !== undefined && {
       batch: {
@@ -417,4 +438,28 @@ function readRate(
 ): { readonly perSecond: number; readonly burst?: number } | undefined {
   if (perSecond === undefined) return undefined;
   return burst === undefined ? { perSecond } : { perSecond, burst };
+}
+
+/** Settings that have no effect without another one. */
+const needs: Readonly<Record<string, string>> = {
+  PENSTOCK_RATE_BURST: 'PENSTOCK_RATE_PER_SECOND',
+  PENSTOCK_KEY_RATE_BURST: 'PENSTOCK_KEY_RATE_PER_SECOND',
+  PENSTOCK_BATCH_WAIT_SECONDS: 'PENSTOCK_BATCH_SIZE',
+  PENSTOCK_BATCH_ERRORS: 'PENSTOCK_BATCH_SIZE',
+};
+
+function requireCompany(environment: Environment, threads: boolean): void {
+  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
+  for (const [name, needed] of Object.entries(needs)) {
+    if (!isSet(name) || isSet(needed)) continue;
+    throw new PenstockError(
+      'InvalidConfiguration',
+      `${name}=${environment[name]}: has no effect without ${needed}`,
+    );
+  }
+  if (!threads || !isSet('PENSTOCK_MAX_SLOTS')) return;
+  throw new PenstockError(
+    'InvalidConfiguration',
+    `PENSTOCK_MAX_SLOTS=${environment['PENSTOCK_MAX_SLOTS']}: does not go with PENSTOCK_HANDLER_THREADS, as there is one thread for each slot; set PENSTOCK_SLOTS to the number of cores`,
+  );
 }

@@ -3,6 +3,7 @@ import { createLogger } from '#common/log.ts';
 import type { Logger } from '#common/log.ts';
 import type { NatsSettings } from '#common/nats.ts';
 import { compileAdmission } from './consume/admissionPolicy.ts';
+import type { AdaptivePolicy } from './consume/adaptive.ts';
 import type { AdmissionOptions, AdmissionPolicy } from './consume/admissionPolicy.ts';
 import type { FleetFlightSettings } from './handle/fleetFlights.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from './optionChecks.ts';
 import { batchErrorModes } from './handle/batch.ts';
 import type { BatchPolicy } from './handle/batcher.ts';
+import type { SlotStateSource } from './handle/slotStates.ts';
 import { defaultDeadLetterSubject } from './outcome/deadLetter.ts';
 import type { DeadLetterSettings } from './outcome/deadLetter.ts';
 import type { DedupeSettings } from './outcome/duplicates.ts';
@@ -63,6 +65,12 @@ export type WorkerOptions = AdmissionOptions & {
   readonly nats?: Partial<NatsSettings>;
   /** Jobs that run at once, or batches. Default 1. */
   readonly slots?: number;
+  /** Lets the number of slots follow the measured latency, from `slots` to this. Default: it is fixed. */
+  readonly maxSlots?: number;
+  /** Resources that the jobs of this worker share, by name: how much of each there is, for `context.limit`. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** What each slot keeps from job to job, for `context.slotState()`. */
+  readonly slotState?: SlotStateSource;
   /** Messages held beyond the running ones; `auto` (default) follows the measured service time. */
   readonly prefetch?: number | 'auto';
   /** For `runBatchWorker`: jobs of a batch, how long the first waits for others, and what an error means for them. */
@@ -142,6 +150,10 @@ export type Settings = {
   /** Jobs that run at once; with batches, those of all of them. */
   readonly slots: number;
   readonly batch: BatchPolicy | undefined;
+  /** Undefined: the number of slots is fixed. */
+  readonly adaptive: AdaptivePolicy | undefined;
+  readonly limits: ReadonlyMap<string, number>;
+  readonly slotState: SlotStateSource | undefined;
   readonly prefetch: number | 'auto';
   /** Undefined: every job may start at once. */
   readonly admission: AdmissionPolicy | undefined;
@@ -178,6 +190,9 @@ export function compileOptions(options: WorkerOptions): Settings {
     nats: { servers: ['nats://127.0.0.1:4222'], inboxPrefix: '_INBOX', ...options.nats },
     slots: requireCount('slots', options.slots ?? workerDefaults.slots, 1) * (batch?.size ?? 1),
     batch,
+    adaptive: compileAdaptive(options),
+    limits: compileLimits(options.limits ?? {}),
+    slotState: options.slotState,
     prefetch: prefetch === 'auto' ? prefetch : requireCount('prefetch', prefetch, 0),
     admission: compileAdmission(options),
     jobTimeoutMs: requireMs('jobTimeoutMs', options.jobTimeoutMs ?? workerDefaults.jobTimeoutMs),
@@ -249,6 +264,27 @@ export function compileOptions(options: WorkerOptions): Settings {
     throw invalidOption('overload', 'reject', 'needs forgivenStream, or each rejection counts as an attempt');
   }
   return settings;
+}
+
+function compileAdaptive({
+  slots = workerDefaults.slots,
+  maxSlots,
+  batch,
+}: WorkerOptions): AdaptivePolicy | undefined {
+  if (maxSlots === undefined) return undefined;
+  if (batch !== undefined) {
+    throw invalidOption(
+      'maxSlots',
+      maxSlots,
+      'does not go with batches, whose latency says nothing of their number',
+    );
+  }
+  return { floor: slots, ceiling: requireCount('maxSlots', maxSlots, slots) };
+}
+
+function compileLimits(limits: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
+  const entries = Object.entries(limits);
+  return new Map(entries.map(([name, most]) => [name, requireNumber(`limits.${name}`, most, 0.001, 1e9)]));
 }
 
 /** @throws PenstockError `InvalidOptions` */

@@ -25,7 +25,7 @@ import { writeSnapshotsOnSignal } from './lifecycle/heapSnapshots.ts';
 import { MemoryCeiling } from './lifecycle/memory.ts';
 import { within } from './lifecycle/within.ts';
 import { Lifecycle } from './lifecycle/state.ts';
-import { invalidOption } from './optionChecks.ts';
+import { invalidOption, requireCount } from './optionChecks.ts';
 import { compileBatch, compileOptions } from './options.ts';
 import type { Settings, WorkerOptions } from './options.ts';
 import { deadLetterStream } from './outcome/deadLetter.ts';
@@ -51,6 +51,8 @@ export type StopSummary = {
 
 export type WorkerStats = {
   readonly state: WorkerState;
+  /** Jobs that may run at once now. */
+  readonly slots: number;
   readonly busy: number;
   readonly buffered: number;
   /** Jobs that wait for their key, its rate, or a retry. */
@@ -71,6 +73,13 @@ export type RunningWorker = {
   /** Ends at once: running jobs are aborted and handed back. */
   stopNow(): void;
   stats(): WorkerStats;
+  /**
+   * Changes the number of slots while the worker runs.
+   *
+   * @throws PenstockError `InvalidOptions` when it is no whole number, less than the consumers, or when the worker
+   *   finds the number by itself or collects batches.
+   */
+  resize(slots: number): void;
   /** Counts a rejection that a handler left unhandled. */
   reportStrayRejection(): void;
 };
@@ -206,8 +215,20 @@ class Worker implements RunningWorker {
   }
 
   stats(): WorkerStats {
-    const { running: busy, buffered, waiting, stuck } = this.#window;
-    return { state: this.#lifecycle.state, busy, buffered, waiting, stuck, counters: this.#counters };
+    const { slots, running: busy, buffered, waiting, stuck } = this.#window;
+    return { state: this.#lifecycle.state, slots, busy, buffered, waiting, stuck, counters: this.#counters };
+  }
+
+  resize(slots: number): void {
+    const { adaptive, batch, consumers } = this.#settings;
+    if (adaptive !== undefined)
+      throw invalidOption('slots', slots, 'follows the latency; leave out maxSlots');
+    if (batch !== undefined)
+      throw invalidOption('slots', slots, 'is fixed with batches; start the worker anew');
+    this.#countSlots(this.#clock.monotonicMs());
+    this.#window.slots = requireCount('slots', slots, consumers.length);
+    this.#engine?.resize(slots);
+    this.#beat();
   }
 
   reportStrayRejection(): void {
@@ -273,6 +294,7 @@ class Worker implements RunningWorker {
       settings: this.#settings,
       handler: this.#host.handle,
       batcher: this.#batcher,
+      slotState: this.#settings.slotState ?? this.#host.slotState,
       window: this.#window,
       counters: this.#counters,
       clock: this.#clock,
@@ -338,19 +360,24 @@ class Worker implements RunningWorker {
     for (const heartbeats of this.#heartbeats) heartbeats.publish(vitals);
   }
 
+  /** Call it before their number changes. */
+  #countSlots(nowMs: number): void {
+    if (this.#engine === undefined) return;
+    this.#slotMs += (this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
+    this.#slotsCountedMs = nowMs;
+  }
+
   #vitals(): Vitals {
     const nowMs = this.#clock.monotonicMs();
     const engine = this.#engine;
     const { state } = this.#lifecycle;
-    if (engine !== undefined) {
-      this.#slotMs += (this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
-      this.#slotsCountedMs = nowMs;
-    }
+    this.#countSlots(nowMs);
     return {
       state,
       breaker: engine?.breakerState,
       window: this.#window,
       lanes: engine?.lanes ?? 0,
+      limits: engine?.limits ?? [],
       counters: this.#counters,
       runningMs: engine?.busyMs(nowMs) ?? 0,
       oldestRunningMs: engine?.oldestRunningMs(nowMs) ?? 0,

@@ -1,7 +1,5 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Signals } from '../measure/signals.ts';
-import { followAckPending } from './ackPending.ts';
-import type { AckPendingDecided } from './ackPending.ts';
 import { deadBand } from './deadBand.ts';
 import type { Decision, HoldReason, Limit, ScaleReason } from './decision.ts';
 import { diagnose, targetDiagnosis } from './diagnosis.ts';
@@ -101,11 +99,7 @@ export function decide(input: DecideInput): Decided {
     { replicas: wanted.replicas, atMs: nowMs },
     situation.windows,
   );
-  const ackPending = followAckPending(situation, allowed.replicas);
-  return {
-    decision: conclude(situation, allowed, ackPending),
-    memory: { ...memory, recommendations, experiment, ackPending: ackPending.memory },
-  };
+  return { decision: conclude(situation, allowed), memory: { ...memory, recommendations, experiment } };
 }
 
 /** After a restart the present size counts as recommended, so that the first decision takes nothing away. */
@@ -129,7 +123,6 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
     reason,
     message,
     limitedBy: [],
-    ackPending: [],
     diagnosis: [targetDiagnosis(input.signals.workload)],
     evidence: evidenceOf(input.signals),
     nextCheckMs: longestCheckMs,
@@ -137,11 +130,7 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
   return { decision, memory: input.memory };
 }
 
-function conclude(
-  situation: Situation,
-  { replicas, limitedBy, isFallback }: Proposal,
-  { changes, diagnosis }: AckPendingDecided,
-): Decision {
+function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Proposal): Decision {
   const { current, demand, signals, nowMs } = situation;
   const evidence = evidenceOf(signals);
   const unknown = whatIsUnknown(situation);
@@ -159,8 +148,7 @@ function conclude(
         ? demanded
         : `${demanded}; ${lastLimit.message}`,
     limitedBy,
-    ackPending: changes,
-    diagnosis: [...diagnose(situation, limitedBy, guards, replicas), ...diagnosis],
+    diagnosis: diagnose(situation, limitedBy, guards, replicas),
     evidence,
     nextCheckMs: Math.max(0, Math.min(longestCheckMs, untilMs - nowMs)),
   };

@@ -54,8 +54,7 @@ export function outlookOf(pool: Pool, platform: Platform, connections: Connectio
   return { key, views };
 }
 
-/** The connection to a source, or why there is none. */
-export function linkTo(pool: Pool, source: Source, platform: Platform, connections: Connections): LinkState {
+function linkTo(pool: Pool, source: Source, platform: Platform, connections: Connections): LinkState {
   const settings = platform.connection(pool, source);
   return settings instanceof Error ? { kind: 'down', message: settings.message } : connections.get(settings);
 }

@@ -4,6 +4,10 @@ import type { BreakerState } from '#common/heartbeat.ts';
 import type { Logger } from '#common/log.ts';
 import type { Handler } from '../handle/context.ts';
 import type { Batcher } from '../handle/batcher.ts';
+import { Limits } from '../handle/limits.ts';
+import type { LimitView } from '../handle/limits.ts';
+import { SlotStates } from '../handle/slotStates.ts';
+import type { SlotStateSource } from '../handle/slotStates.ts';
 import { FleetFlights } from '../handle/fleetFlights.ts';
 import { SingleFlights } from '../handle/singleFlight.ts';
 import { JobTools } from '../handle/tools.ts';
@@ -19,6 +23,7 @@ import { Settler } from '../outcome/settle.ts';
 import type { Counters } from '../report/counters.ts';
 import { lookAtJobs } from '../report/jobSights.ts';
 import type { JobsPage } from '../report/jobSights.ts';
+import { AdaptiveLimit } from './adaptive.ts';
 import { Admission } from './admission.ts';
 import { consumerSettings } from './consumer.ts';
 import type { Consumer } from './consumer.ts';
@@ -41,6 +46,7 @@ export type EngineParts = {
   readonly handler: Handler;
   /** What stands behind the handler when it collects jobs. */
   readonly batcher: Batcher | undefined;
+  readonly slotState: SlotStateSource | undefined;
   readonly window: Window;
   readonly counters: Counters;
   readonly clock: Clock;
@@ -61,6 +67,8 @@ export class Engine {
   readonly #settler: Settler;
   readonly #tools: JobTools;
   readonly #admission: Admission | undefined;
+  readonly #limits: Limits;
+  readonly #adaptive: AdaptiveLimit | undefined;
   readonly #runner: JobRunner;
   readonly #sources: readonly Source[];
   readonly #breaker: Breaker | undefined;
@@ -104,7 +112,18 @@ export class Engine {
     });
     const { inboxPrefix } = settings.nats;
     const flights = new SingleFlights(this.#fleetFlights(), counters);
-    this.#tools = new JobTools({ connection, inboxPrefix, consumer: settings.consumer, clock, log, flights });
+    this.#limits = new Limits(settings.limits, clock);
+    this.#tools = new JobTools({
+      connection,
+      inboxPrefix,
+      consumer: settings.consumer,
+      clock,
+      log,
+      flights,
+      limits: this.#limits,
+      slotStates: parts.slotState && new SlotStates(parts.slotState, log),
+    });
+    this.#adaptive = settings.adaptive && new AdaptiveLimit(settings.adaptive);
     this.#runner = new JobRunner({
       handler: this.#guarded(parts.handler),
       tools: this.#tools,
@@ -183,6 +202,16 @@ export class Engine {
 
   jobs(nowMs: number): JobsPage {
     return lookAtJobs(this.#runner.slots, this.#runner.waiting(), this.#leases, nowMs);
+  }
+
+  get limits(): readonly LimitView[] {
+    return this.#limits.views;
+  }
+
+  /** Fewer slots leave running jobs alone; they only start no others until there is room. */
+  resize(slots: number): void {
+    this.#parts.window.slots = slots;
+    this.#runner.fill();
   }
 
   disconnected(): void {
@@ -282,6 +311,7 @@ export class Engine {
     this.#acks.sweep(nowMs, this.#connected);
     this.#settler.sweep(nowMs);
     this.#measureService();
+    this.#adapt(nowMs);
     for (const source of this.#sources) source.sweep(nowMs, blocked);
     this.#onRoom();
   }
@@ -312,6 +342,19 @@ export class Engine {
     const before = this.#meanServiceMs ?? lately;
     this.#meanServiceMs = before + serviceMeanWeight * (lately - before);
     if (settings.prefetch === 'auto') window.prefetch = prefetchFor(window.slots, this.#meanServiceMs);
+  }
+
+  #adapt(nowMs: number): void {
+    const { counters, window } = this.#parts;
+    if (this.#adaptive === undefined) return;
+    this.#adaptive.look({
+      nowMs,
+      jobs: counters.serviceCount,
+      serviceMs: counters.serviceSumMs,
+      timedOut: counters.timedOut,
+      busyMs: counters.busySlotMs + this.busyMs(nowMs),
+    });
+    if (this.#adaptive.slots !== window.slots) this.resize(this.#adaptive.slots);
   }
 
   /** Jobs that run go on; those that wait are given back, as other replicas may fare better. */

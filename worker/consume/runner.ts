@@ -109,6 +109,7 @@ export class JobRunner {
     this.#parts.loopWatch.sweep(nowMs, this.#slots);
     for (const delivery of this.#buffer) this.#extend(delivery, nowMs, connected);
     this.#sweepAdmission(nowMs, connected);
+    this.#sweepStates(nowMs);
     for (const slot of this.#slots) {
       if (slot.phase !== 'running') continue;
       this.#extend(slot.delivery, nowMs, connected);
@@ -180,7 +181,7 @@ export class JobRunner {
     if (delivery.attempt === 1) this.#noteWait(delivery);
     const job = new DeliveredJob(delivery);
     const deadlineMs = nowMs + jobTimeoutMs;
-    const context = new HandlerContext(job, tools, deadlineMs);
+    const context = new HandlerContext(job, tools, deadlineMs, slot);
     slot.begin(delivery, context, nowMs, deadlineMs);
     window.running += delivery.weight;
     this.#call(slot, job, context);
@@ -280,6 +281,11 @@ export class JobRunner {
     this.#slots.giveBack(slot);
   }
 
+  /** There may be more slots than before. */
+  fill(): void {
+    this.#startBuffered();
+  }
+
   /** Not in itself: a job that ends at once may free the next of its lane, and so on. */
   #startBuffered(): void {
     const { window, onRoom } = this.#parts;
@@ -294,6 +300,13 @@ export class JobRunner {
     }
     this.#starting = false;
     onRoom();
+  }
+
+  #sweepStates(nowMs: number): void {
+    const { slotStates } = this.#parts.tools;
+    if (slotStates === undefined) return;
+    for (const slot of this.#slots) if (slot.phase !== 'idle') slotStates.seeBusy(slot, nowMs);
+    slotStates.sweep(nowMs);
   }
 
   #sweepAdmission(nowMs: number, connected: boolean): void {

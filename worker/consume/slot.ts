@@ -52,6 +52,7 @@ export class Slot {
   }
 
   end(): void {
+    this.#context?.end();
     this.phase = 'idle';
     this.#delivery = undefined;
     this.#context = undefined;

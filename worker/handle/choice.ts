@@ -4,7 +4,7 @@ import { toHost } from './host.ts';
 import type { HandlerHost } from './host.ts';
 import { PenstockError } from '#common/errors.ts';
 import type { BatchHandler } from './batch.ts';
-import { loadBatchHandler, loadHandler } from './module.ts';
+import { loadBatchHandler, loadHandler, loadSlotState } from './module.ts';
 
 export type HandlerSettings = {
   /** Path of a module, `http://…`, `https://…`, or `exec:PROGRAM`. */
@@ -43,7 +43,7 @@ export async function openHandler(settings: HandlerSettings): Promise<HandlerHos
     const { openHttpHandler } = await import('./http/http.ts');
     return openHttpHandler(handler);
   }
-  if (!threads) return toHost(await loadHandler(handler));
+  if (!threads) return { ...toHost(await loadHandler(handler)), slotState: await loadSlotState(handler) };
   const { openThreadHandler } = await import('./threads/threads.ts');
   return openThreadHandler({
     handlerPath: handler,

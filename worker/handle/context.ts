@@ -1,6 +1,8 @@
+import { PenstockError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import type { Job } from '../consume/job.ts';
 import type { OutgoingMessage } from '../produce/wire.ts';
+import type { Permit } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import type { FlightOptions, FlightWork } from './flight.ts';
 import type { JobTools } from './tools.ts';
@@ -39,6 +41,21 @@ export type JobContext = {
    * @throws what the work throws, to all who waited for it; or the reason of this job's signal.
    */
   singleFlight<T>(key: string, work: FlightWork<T>, options?: FlightOptions): Promise<T>;
+  /**
+   * Waits for a part of a limit that all jobs of this worker share, in the order in which they ask. Dispose of the
+   * permit when done (`using permit = await limit('database')`); the end of the job does so as well.
+   *
+   * @param name one of `limits` in the options.
+   * @param weight how much of it; default 1. More than there is gets all of it.
+   * @throws PenstockError `NoSuchLimit`; or the reason of this job's signal.
+   */
+  limit(name: string, weight?: number): Promise<Permit>;
+  /**
+   * What this slot keeps from job to job, built now if it is not there: see `slotState` in the options.
+   *
+   * @throws PenstockError `NoSlotState`; or what its `build` throws.
+   */
+  slotState(): Promise<unknown>;
 };
 
 /**
@@ -55,13 +72,19 @@ export class HandlerContext implements JobContext {
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
   #outbox: Outbox | undefined;
+  #permits: Permit[] | undefined;
   #abortReason: Error | undefined;
+  readonly #slot: object;
 
-  /** @param deadlineMs monotonic time of the time limit. */
-  constructor(job: Job, tools: JobTools, deadlineMs: number) {
+  /**
+   * @param deadlineMs monotonic time of the time limit.
+   * @param slot where the job runs: whatever is kept from job to job is kept for it.
+   */
+  constructor(job: Job, tools: JobTools, deadlineMs: number, slot: object) {
     this.#job = job;
     this.#tools = tools;
     this.#deadlineMs = deadlineMs;
+    this.#slot = slot;
   }
 
   get signal(): AbortSignal {
@@ -96,6 +119,25 @@ export class HandlerContext implements JobContext {
 
   async singleFlight<T>(key: string, work: FlightWork<T>, options: FlightOptions = {}): Promise<T> {
     return this.#tools.flights.fly(key, work, this.signal, options);
+  }
+
+  async limit(name: string, weight = 1): Promise<Permit> {
+    const permit = await this.#tools.limits.acquire(name, weight, this.signal);
+    (this.#permits ??= []).push(permit);
+    return permit;
+  }
+
+  async slotState(): Promise<unknown> {
+    const { slotStates, clock } = this.#tools;
+    if (slotStates !== undefined) return slotStates.of(this.#slot, clock.monotonicMs());
+    throw new PenstockError('NoSlotState', 'slots keep nothing; set slotState in the options, or export it');
+  }
+
+  /** The handler has ended. */
+  end(): void {
+    if (this.#permits === undefined) return;
+    for (const permit of this.#permits) permit[Symbol.dispose]();
+    this.#permits = undefined;
   }
 
   /** As `flush`, but undefined when there is nothing to wait for. */

@@ -1,5 +1,6 @@
 import type { Logger } from '#common/log.ts';
 import type { Handler } from './context.ts';
+import type { SlotStateSource } from './slotStates.ts';
 
 /** A handler with what stands behind it: a server that is waited for, child processes, threads. */
 export type HandlerHost = AsyncDisposable & {
@@ -10,6 +11,8 @@ export type HandlerHost = AsyncDisposable & {
    * @throws PenstockError when it never will.
    */
   prepare(signal: AbortSignal, log: Logger): Promise<void>;
+  /** What each slot keeps from job to job, if the handler brings that along. */
+  readonly slotState?: SlotStateSource | undefined;
 };
 
 /** A plain function needs nothing around it. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { BatchHandler } from './batch.ts';
 import type { Handler } from './context.ts';
+import type { SlotStateSource } from './slotStates.ts';
 
 /**
  * Loads a handler module: its default export is the handler.
@@ -21,7 +22,33 @@ export async function loadBatchHandler(path: string): Promise<BatchHandler> {
   return (await loadFunction(path, 'batch', remedy)) as BatchHandler; // As above.
 }
 
+/** The export `slotState`, if there is one. */
+export async function loadSlotState(path: string): Promise<SlotStateSource | undefined> {
+  const { exported, file } = await loadExport(path, 'slotState');
+  if (exported === undefined) return undefined;
+  if (
+    typeof exported === 'object' &&
+    exported !== null &&
+    typeof Reflect.get(exported, 'build') === 'function'
+  ) {
+    return exported as SlotStateSource; // As above.
+  }
+  throw new PenstockError(
+    'HandlerFailedToLoad',
+    `${file} has a slotState export that is none; export const slotState = { build, release, idleMs }`,
+  );
+}
+
 async function loadFunction(path: string, name: string, remedy: string): Promise<unknown> {
+  const { exported, file } = await loadExport(path, name);
+  if (typeof exported === 'function') return exported;
+  throw new PenstockError(
+    'HandlerNotAFunction',
+    `${file} has ${exported === undefined ? `no ${name} export` : `a ${name} export of type ${typeof exported}`}; ${remedy}`,
+  );
+}
+
+async function loadExport(path: string, name: string): Promise<{ exported: unknown; file: string }> {
   const file = resolve(path);
   try {
     await access(file);
@@ -38,9 +65,5 @@ async function loadFunction(path: string, name: string, remedy: string): Promise
   }
   const exported: unknown =
     typeof loaded === 'object' && loaded !== null ? Reflect.get(loaded, name) : undefined;
-  if (typeof exported === 'function') return exported;
-  throw new PenstockError(
-    'HandlerNotAFunction',
-    `${file} has ${exported === undefined ? `no ${name} export` : `a ${name} export of type ${typeof exported}`}; ${remedy}`,
-  );
+  return { exported, file };
 }

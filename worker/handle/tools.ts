@@ -2,7 +2,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import { Publisher } from '../produce/publisher.ts';
+import type { Limits } from './limits.ts';
 import type { SingleFlights } from './singleFlight.ts';
+import type { SlotStates } from './slotStates.ts';
 
 export type JobToolsParts = {
   readonly connection: NatsConnection;
@@ -11,6 +13,9 @@ export type JobToolsParts = {
   readonly clock: Clock;
   readonly log: Logger;
   readonly flights: SingleFlights;
+  readonly limits: Limits;
+  /** Undefined: slots keep nothing. */
+  readonly slotStates: SlotStates | undefined;
 };
 
 /** What all jobs of a worker share, for their contexts. */
@@ -34,6 +39,14 @@ export class JobTools implements AsyncDisposable {
     return this.#parts.flights;
   }
 
+  get limits(): Limits {
+    return this.#parts.limits;
+  }
+
+  get slotStates(): SlotStates | undefined {
+    return this.#parts.slotStates;
+  }
+
   get consumer(): string {
     return this.#parts.consumer;
   }
@@ -46,5 +59,6 @@ export class JobTools implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#publisher?.[Symbol.asyncDispose]();
+    await this.#parts.slotStates?.[Symbol.asyncDispose]();
   }
 }

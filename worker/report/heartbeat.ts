@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { heartbeatSubject, heartbeatVersion } from '#common/heartbeat.ts';
 import type { BreakerState, Heartbeat, WorkerState } from '#common/heartbeat.ts';
+import type { LimitView } from '../handle/limits.ts';
 import type { Window } from '../consume/window.ts';
 import type { Counters } from './counters.ts';
 
@@ -22,6 +23,7 @@ export type Vitals = {
   readonly window: Window;
   /** Keys that have work; 0 without lanes. */
   readonly lanes: number;
+  readonly limits: readonly LimitView[];
   readonly counters: Counters;
   /** Time in slots of the jobs that run now, milliseconds. */
   readonly runningMs: number;

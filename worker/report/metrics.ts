@@ -5,6 +5,7 @@ import { waitBoundsSeconds } from '#common/heartbeat.ts';
 import { serviceBucketsSeconds } from './counters.ts';
 import type { Counters } from './counters.ts';
 import { processRegistry } from './processMetrics.ts';
+import type { LimitView } from '../handle/limits.ts';
 import type { Vitals } from './heartbeat.ts';
 
 type Labels = { readonly stream: string; readonly consumer: string };
@@ -144,6 +145,17 @@ const gauges: readonly Reading[] = [
   ],
 ];
 
+const limitGauges: readonly (readonly [name: string, help: string, read: (limit: LimitView) => number])[] = [
+  ['limit_used', 'How much of a named limit is taken.', ({ used }) => used],
+  ['limit_waiting', 'Jobs that wait for a named limit.', ({ waiting }) => waiting],
+  ['limit_waits', 'Jobs that have waited for a named limit since the start.', ({ waits }) => waits],
+  [
+    'limit_wait_seconds',
+    'Time that jobs have waited for a named limit since the start.',
+    ({ waitMs }) => waitMs / 1_000,
+  ],
+];
+
 const breakerValues: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
 const prefix = 'penstock_worker_';
@@ -158,6 +170,10 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   }
   for (const [name, help, read] of gauges) {
     new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
+  }
+  for (const [name, help, read] of limitGauges) {
+    const gauge = new Gauge({ name: prefix + name, help, labelNames: ['limit'], registers });
+    for (const limit of vitals.limits) gauge.set({ limit: limit.name }, read(limit));
   }
   const parts = [
     await registry.metrics(),

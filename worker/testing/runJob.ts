@@ -4,6 +4,7 @@ import type { Logger } from '#common/log.ts';
 import type { Job } from '../consume/job.ts';
 import { abortReason } from '../handle/context.ts';
 import type { Handler, JobContext } from '../handle/context.ts';
+import type { Permit } from '../handle/limits.ts';
 import { SingleFlights } from '../handle/singleFlight.ts';
 import { workerDefaults } from '../options.ts';
 import { judge } from '../outcome/verdict.ts';
@@ -38,6 +39,8 @@ export type RunJobOptions = {
   readonly random?: number;
   /** Default: silent. */
   readonly logger?: Logger;
+  /** What `context.slotState()` gives. */
+  readonly slotState?: unknown;
 };
 
 /** A job that runs, without a server, in a time that only the test moves on. */
@@ -79,6 +82,7 @@ class InMemoryRun implements JobRun, JobContext {
   readonly #random: number;
   readonly #jobTimeoutMs: number;
   readonly #abortGraceMs: number;
+  readonly #slotState: unknown;
   readonly #controller = new AbortController();
   readonly #flights = new SingleFlights(undefined, new Counters());
   readonly #decided = Promise.withResolvers<JobOutcome>();
@@ -92,6 +96,7 @@ class InMemoryRun implements JobRun, JobContext {
     this.#random = options.random ?? 0.5;
     this.#jobTimeoutMs = jobTimeoutMs;
     this.#abortGraceMs = options.abortGraceMs ?? workerDefaults.abortGraceMs;
+    this.#slotState = options.slotState;
     this.logger = options.logger ?? createLogger('worker', 'silent');
     this.deadline = new Date(Date.now() + jobTimeoutMs);
     this.outcome = this.#decided.promise;
@@ -113,6 +118,16 @@ class InMemoryRun implements JobRun, JobContext {
 
   singleFlight: JobContext['singleFlight'] = (key, work, flightOptions = {}) =>
     this.#flights.fly(key, work, this.signal, flightOptions);
+
+  /** A lone job never waits. */
+  limit(): Promise<Permit> {
+    this.signal.throwIfAborted();
+    return Promise.resolve({ [Symbol.dispose]: () => undefined });
+  }
+
+  slotState(): Promise<unknown> {
+    return Promise.resolve(this.#slotState);
+  }
 
   advance(ms: number): void {
     this.#elapsedMs += ms;

@@ -71,6 +71,39 @@ describe('the environment', () => {
     });
   });
 
+  test('reads keys, rates, limits and partitions', () => {
+    const set = {
+      PENSTOCK_CONSUMER: 'a,b',
+      PENSTOCK_SLOTS: '4',
+      PENSTOCK_MAX_SLOTS: '32',
+      PENSTOCK_KEY: 'subject:2',
+      PENSTOCK_ORDERED: 'true',
+      PENSTOCK_KEY_RATE_PER_SECOND: '0.5',
+      PENSTOCK_RATE_PER_SECOND: '50',
+      PENSTOCK_RATE_BURST: '10',
+      PENSTOCK_OVERLOAD: 'shed',
+      PENSTOCK_MAX_AGE_SECONDS: '60',
+      PENSTOCK_LIMITS: 'database=10, api=2.5',
+    };
+    expect(compileOptions(readConfig({ ...named, ...set }))).toMatchObject({
+      consumers: ['a', 'b'],
+      consumer: 'a',
+      slots: 4,
+      adaptive: { floor: 4, ceiling: 32 },
+      admission: {
+        key: 'subject:2',
+        ordered: true,
+        keyRate: { perSecond: 0.5, burst: 1 },
+        rate: { perSecond: 50, burst: 10 },
+        overload: { kind: 'shed', maxAgeMs: 60_000 },
+      },
+      limits: new Map([
+        ['database', 10],
+        ['api', 2.5],
+      ]),
+    });
+  });
+
   const faults: Record<string, { environment: Record<string, string>; message: RegExp }> = {
     'a missing stream': { environment: { PENSTOCK_CONSUMER: 'c' }, message: /PENSTOCK_STREAM: is required/ },
     'a stream name that reaches another subject': {
@@ -101,6 +134,30 @@ describe('the environment', () => {
     'a share above the whole': {
       environment: { ...named, PENSTOCK_BREAKER_FAILURE_RATIO: '50' },
       message: /PENSTOCK_BREAKER_FAILURE_RATIO=50: must be a number from 0.01 to 1/,
+    },
+    'a key that is none': {
+      environment: { ...named, PENSTOCK_KEY: 'customer' },
+      message: /PENSTOCK_KEY=customer: must be header:NAME, or subject:N/,
+    },
+    'limits without a number': {
+      environment: { ...named, PENSTOCK_LIMITS: 'database' },
+      message: /PENSTOCK_LIMITS=database: must be NAME=NUMBER/,
+    },
+    'a burst of no rate': {
+      environment: { ...named, PENSTOCK_RATE_BURST: '5' },
+      message: /PENSTOCK_RATE_BURST=5: has no effect without PENSTOCK_RATE_PER_SECOND/,
+    },
+    'how batches fail, and no batches': {
+      environment: { ...named, PENSTOCK_BATCH_ERRORS: 'collect' },
+      message: /PENSTOCK_BATCH_ERRORS=collect: has no effect without PENSTOCK_BATCH_SIZE/,
+    },
+    'slots that follow the latency, in threads': {
+      environment: { ...named, PENSTOCK_HANDLER_THREADS: 'true', PENSTOCK_MAX_SLOTS: '9' },
+      message: /PENSTOCK_MAX_SLOTS=9: does not go with PENSTOCK_HANDLER_THREADS/,
+    },
+    'one of several consumers that is no name': {
+      environment: { ...named, PENSTOCK_CONSUMER: 'a,b.c' },
+      message: /PENSTOCK_CONSUMER=a,b\.c: must be a name/,
     },
     'a yes': {
       environment: { ...named, PENSTOCK_CONFIRM_ACKS: 'yes' },

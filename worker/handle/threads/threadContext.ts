@@ -44,6 +44,18 @@ export class ThreadContext implements JobContext {
     );
   }
 
+  limit(): Promise<never> {
+    return Promise.reject(
+      new PenstockError('NotInThreads', 'limits are kept in the worker, not in threads; use PENSTOCK_SLOTS'),
+    );
+  }
+
+  slotState(): Promise<never> {
+    return Promise.reject(
+      new PenstockError('NotInThreads', 'a thread keeps its own state: use a variable of the module'),
+    );
+  }
+
   receive(message: HostMessage): void {
     if (message.id !== this.#id) return;
     if (message.kind === 'abort') this.#controller.abort(abortReason(message.name, message.message));

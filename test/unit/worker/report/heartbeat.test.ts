@@ -18,6 +18,7 @@ function vitals() {
     breaker: 'half-open' as const,
     window,
     lanes: 0,
+    limits: [],
     counters,
     runningMs: 50.4,
     oldestRunningMs: 40.2,
