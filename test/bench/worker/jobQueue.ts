@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { ConsumerInfo, JetStreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -5,6 +6,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { Publisher } from '../../../worker/index.ts';
 
 const consumer = 'work';
+const setUpMs = 60_000;
 
 export type JobQueueOptions = { readonly ackWaitMs?: number; readonly replicas?: number };
 
@@ -36,14 +38,17 @@ export class JobQueue implements AsyncDisposable {
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
     });
-    const queue = new JobQueue(url, connection, await jetstreamManager(connection), options);
-    await queue.jsm.streams.add({
-      name: queue.stream,
-      subjects: [queue.stream],
-      retention: 'workqueue',
-      num_replicas: options.replicas ?? 1,
-    });
-    await queue.addConsumer();
+    const jsm = await jetstreamManager(connection, { checkAPI: false });
+    const queue = new JobQueue(url, connection, jsm, options);
+    await patiently(() =>
+      queue.jsm.streams.add({
+        name: queue.stream,
+        subjects: [queue.stream],
+        retention: 'workqueue',
+        num_replicas: options.replicas ?? 1,
+      }),
+    );
+    await patiently(() => queue.addConsumer());
     return queue;
   }
 
@@ -74,5 +79,19 @@ export class JobQueue implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.jsm.streams.delete(this.stream).catch(() => undefined);
     await this.connection.close();
+  }
+}
+
+/** A cluster that has just come up, or lost a server, may have nobody who leads for a moment. */
+async function patiently<T>(request: () => Promise<T>): Promise<T> {
+  const endMs = performance.now() + setUpMs;
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      const mayPass = error instanceof Error && /timeout|responders|peers|not available/i.test(error.message);
+      if (!mayPass || performance.now() > endMs) throw error;
+    }
+    await delay(100);
   }
 }

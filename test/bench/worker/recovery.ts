@@ -27,7 +27,9 @@ const faults: Readonly<Record<string, Fault>> = {
   'leader of the consumer steps down': {
     aim: '<= 0.2',
     strike: async ({ connection, stream, consumer }) => {
-      await connection.request(`$JS.API.CONSUMER.LEADER.STEPDOWN.${stream}.${consumer}`);
+      await connection.request(`$JS.API.CONSUMER.LEADER.STEPDOWN.${stream}.${consumer}`, '', {
+        timeout: 5_000,
+      });
       return nothingToUndo;
     },
   },
