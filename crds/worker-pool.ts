@@ -211,6 +211,21 @@ export const workerPoolSpecSchema = z
       })
       .prefault({})
       .describe('Rules that refuse useless growth: Enforce, only report (Observe), or Disabled.'),
+    ackPending: z
+      .strictObject({
+        manage: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Let max_ack_pending of the consumers follow the replicas; needs the right to $JS.API.CONSUMER.CREATE on them.',
+          ),
+        min: z.int32().min(1).max(1_000_000).default(100).describe('Never below this.'),
+        max: z.int32().min(1).max(1_000_000).default(20_000).describe('Never above this.'),
+      })
+      .prefault({})
+      .describe(
+        'Tuning of max_ack_pending: replicas x slots x 3.3, for what runs and what is prefetched. A consumer that somebody else owns is left alone.',
+      ),
     schedules: z
       .array(scheduleSchema)
       .max(16)
@@ -270,6 +285,10 @@ export const workerPoolSpecSchema = z
     path: ['fallback', 'replicas'],
     error: 'must not exceed maxReplicas',
   })
+  .refine(({ ackPending }) => ackPending.min <= ackPending.max, {
+    path: ['ackPending', 'min'],
+    error: 'must not exceed ackPending.max',
+  })
   // What zod checks across fields, for the API server; test/integration/kubernetes holds them against each other.
   .meta({
     'x-kubernetes-validations': [
@@ -277,6 +296,10 @@ export const workerPoolSpecSchema = z
       {
         rule: '!has(self.fallback) || self.fallback.replicas <= self.maxReplicas',
         message: 'fallback.replicas must not exceed maxReplicas',
+      },
+      {
+        rule: '!has(self.ackPending) || self.ackPending.min <= self.ackPending.max',
+        message: 'ackPending.min must not exceed ackPending.max',
       },
       {
         rule: '!has(self.schedules) || self.schedules.all(s, s.minReplicas <= self.maxReplicas)',

@@ -1,5 +1,7 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Signals } from '../measure/signals.ts';
+import { followAckPending } from './ackPending.ts';
+import type { AckPendingDecided } from './ackPending.ts';
 import { deadBand } from './deadBand.ts';
 import type { Decision, HoldReason, Limit, ScaleReason } from './decision.ts';
 import { diagnose, targetDiagnosis } from './diagnosis.ts';
@@ -99,7 +101,11 @@ export function decide(input: DecideInput): Decided {
     { replicas: wanted.replicas, atMs: nowMs },
     situation.windows,
   );
-  return { decision: conclude(situation, allowed), memory: { ...memory, recommendations, experiment } };
+  const ackPending = followAckPending(situation, allowed.replicas);
+  return {
+    decision: conclude(situation, allowed, ackPending),
+    memory: { ...memory, recommendations, experiment, ackPending: ackPending.memory },
+  };
 }
 
 /** After a restart the present size counts as recommended, so that the first decision takes nothing away. */
@@ -123,6 +129,7 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
     reason,
     message,
     limitedBy: [],
+    ackPending: [],
     diagnosis: [targetDiagnosis(input.signals.workload)],
     evidence: evidenceOf(input.signals),
     nextCheckMs: longestCheckMs,
@@ -130,7 +137,11 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
   return { decision, memory: input.memory };
 }
 
-function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Proposal): Decision {
+function conclude(
+  situation: Situation,
+  { replicas, limitedBy, isFallback }: Proposal,
+  { changes, diagnosis }: AckPendingDecided,
+): Decision {
   const { current, demand, signals, nowMs } = situation;
   const evidence = evidenceOf(signals);
   const unknown = whatIsUnknown(situation);
@@ -148,7 +159,8 @@ function conclude(situation: Situation, { replicas, limitedBy, isFallback }: Pro
         ? demanded
         : `${demanded}; ${lastLimit.message}`,
     limitedBy,
-    diagnosis: diagnose(situation, limitedBy, guards, replicas),
+    ackPending: changes,
+    diagnosis: [...diagnose(situation, limitedBy, guards, replicas), ...diagnosis],
     evidence,
     nextCheckMs: Math.max(0, Math.min(longestCheckMs, untilMs - nowMs)),
   };

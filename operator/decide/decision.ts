@@ -22,6 +22,8 @@ type Conclusion = {
   readonly message: string;
   /** The rules that changed the answer, in their order. */
   readonly limitedBy: readonly Limit[];
+  /** Changes of max_ack_pending that are to be written, before the replicas. */
+  readonly ackPending: readonly AckPendingChange[];
   /** Standing facts about the pool, in the form of conditions. */
   readonly diagnosis: readonly Diagnosis[];
   readonly evidence: Evidence;
@@ -111,6 +113,14 @@ export type Limit = {
   readonly untilMs?: number;
 };
 
+/** "Set to `to`, if it is still `from`." */
+export type AckPendingChange = {
+  /** Place of the source in the policy. */
+  readonly source: number;
+  readonly from: number;
+  readonly to: number;
+};
+
 /** What would help, with the figure that it takes. */
 export type Remedy = {
   readonly change:
@@ -138,6 +148,7 @@ export type Diagnosis = {
     | 'AckWaitTooShort'
     | 'PoisonMessages'
     | 'AckPendingLimited'
+    | 'AckPendingManaged'
     | 'StageBlocked'
     | 'ReplicasFailing'
     | 'Unschedulable';

@@ -1,6 +1,8 @@
 import type { WorkloadSignals } from '../measure/signals.ts';
 import { noExperiment } from './experimentState.ts';
 import type { Experiment } from './experimentState.ts';
+import { noAckPending } from './ackPendingState.ts';
+import type { AckPendingMemory } from './ackPendingState.ts';
 import { emptyRecommendations } from './stabilization.ts';
 import type { Recommendations } from './stabilization.ts';
 
@@ -20,6 +22,8 @@ export type Memory = {
   readonly isTurnedOff: boolean;
   /** How far it is known whether more replicas help. */
   readonly experiment: Experiment;
+  /** What is known of max_ack_pending, by the place of the source. */
+  readonly ackPending: AckPendingMemory;
 };
 
 export type ScaleEvent = { readonly atMs: number; readonly change: number };
@@ -55,6 +59,7 @@ export function initialMemory(nowMs: number, written?: number): Memory {
     contests: 0,
     isTurnedOff: false,
     experiment: noExperiment,
+    ackPending: noAckPending,
   };
 }
 

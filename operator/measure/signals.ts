@@ -61,6 +61,8 @@ export type SourceSignals = {
   /** What happens to a stream that grows on and on. */
   readonly overflow: Known<Overflow>;
   readonly maxAckPending: Known<number | 'unlimited'>;
+  /** See `ConsumerFacts.owner`. */
+  readonly owner?: string;
   readonly paused: boolean;
   /** Requests for messages that wait at the server. */
   readonly openPulls: Known;

@@ -238,6 +238,7 @@ function toSignals(
     capacity: replicaCapacity,
     overflow: overflow(facts, reading.atMs),
     maxAckPending: known(facts.maxAckPending > 0 ? facts.maxAckPending : 'unlimited', reading.atMs),
+    ...(facts.owner === undefined ? {} : { owner: facts.owner }),
     paused: facts.paused,
     openPulls: known(facts.waiting, reading.atMs),
     ackWaitMs: known(facts.ackWaitMs, reading.atMs),

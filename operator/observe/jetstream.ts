@@ -7,6 +7,9 @@ import type { ConsumerFacts, StreamFacts } from './observation.ts';
 
 /** Longer than any healthy answer (p99 of some ms); short enough that one silent server costs a pool few periods. */
 const requestTimeoutMs = 2_000;
+/** In a consumer's metadata, with the value `managed`: max_ack_pending may be tuned whatever else stands there. */
+const ackPendingMark = 'penstock.dev/ack-pending';
+const longestOwner = 100;
 const codeConsumerNotFound = 10014;
 const codeStreamNotFound = 10059;
 
@@ -22,6 +25,7 @@ const consumerInfoSchema = z.object({
     max_ack_pending: z.number().int().default(-1),
     ack_wait: z.number().nonnegative().default(0),
     max_deliver: z.number().int().default(-1),
+    metadata: z.record(z.string(), z.string()).optional(),
   }),
   delivered: z.object({ consumer_seq: count, stream_seq: count }),
   ack_floor: z.object({ consumer_seq: count, stream_seq: count }),
@@ -170,10 +174,18 @@ export function toFacts(info: ConsumerInfo, stream: StreamFacts | undefined): Co
     deliveredStreamSeq: info.delivered.stream_seq,
     ackFloorStreamSeq: info.ack_floor.stream_seq,
     maxAckPending: info.config.max_ack_pending,
+    ...ownerOf(info.config.metadata ?? {}),
     ackWaitMs: nanosToMs(info.config.ack_wait),
     maxDeliver: info.config.max_deliver,
     stream,
   };
+}
+
+/** Whoever writes metadata on a consumer may write its limits again, too; the server's own says nothing. */
+function ownerOf(metadata: Readonly<Record<string, string>>): { owner?: string } {
+  if (metadata[ackPendingMark] === 'managed') return {};
+  const owner = Object.keys(metadata).find((key) => !key.startsWith('_nats.') && key !== ackPendingMark);
+  return owner === undefined ? {} : { owner: owner.slice(0, longestOwner) };
 }
 
 function toStreamFacts({ created, config, state }: z.output<typeof streamInfoSchema>): StreamFacts {

@@ -48,6 +48,8 @@ export type ConsumerFacts = {
   readonly ackFloorStreamSeq: number;
   /** -1 is unlimited. */
   readonly maxAckPending: number;
+  /** What in the consumer's metadata says that somebody else manages it. */
+  readonly owner?: string;
   readonly ackWaitMs: number;
   /** -1 is unlimited. */
   readonly maxDeliver: number;

@@ -54,7 +54,8 @@ export function outlookOf(pool: Pool, platform: Platform, connections: Connectio
   return { key, views };
 }
 
-function linkTo(pool: Pool, source: Source, platform: Platform, connections: Connections): LinkState {
+/** The connection to a source, or why there is none. */
+export function linkTo(pool: Pool, source: Source, platform: Platform, connections: Connections): LinkState {
   const settings = platform.connection(pool, source);
   return settings instanceof Error ? { kind: 'down', message: settings.message } : connections.get(settings);
 }

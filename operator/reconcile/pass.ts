@@ -1,5 +1,8 @@
 import type { Clock } from '#common/clock.ts';
+import { writeAckPending } from '../act/ackPending.ts';
+import type { Reach } from '../act/ackPending.ts';
 import { act } from '../act/scale.ts';
+import { recordAckPending } from '../decide/ackPendingState.ts';
 import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/decision.ts';
 import type { Stage } from '../decide/stage.ts';
@@ -10,7 +13,7 @@ import type { History } from '../measure/measure.ts';
 import type { Signals } from '../measure/signals.ts';
 import type { Connections } from '../observe/connections.ts';
 import type { Observation } from '../observe/observation.ts';
-import { observe } from '../observe/observe.ts';
+import { linkTo, observe } from '../observe/observe.ts';
 import type { Platform, Pool, ScaleOutcome } from '../platform/platform.ts';
 import { scheduledFloor } from './scheduledFloor.ts';
 import { reportPass } from '../report/passReport.ts';
@@ -74,18 +77,34 @@ export async function pass(
     schedule: scheduledFloor(pool.spec.schedules, clock.wallMs(), nowMs),
     stages,
   });
+  // Raised before replicas come that would find nothing otherwise.
+  const limits = mayAct ? await writeAckPending(decision.ackPending, reachOf(pool, parts)) : [];
   const outcome = mayAct ? await act(pool, decision, observation, platform) : undefined;
   const report = reportPass(pool, signals, decision, outcome, clock.wallMs());
 
   const hasScaled = decision.kind === 'scale' && outcome?.kind === 'scaled';
+  const noted =
+    limits.length === 0
+      ? memory
+      : { ...memory, ackPending: recordAckPending(memory.ackPending, limits, clock.monotonicMs()) };
   const remembered = hasScaled
-    ? recordScale(memory, { from: decision.from, to: decision.to, atMs: clock.monotonicMs() })
-    : memory;
+    ? recordScale(noted, { from: decision.from, to: decision.to, atMs: clock.monotonicMs() })
+    : noted;
   return {
     state: { history, memory: remembered },
     report,
     details: { pool, observation, signals, decision, outcome },
     nextCheckMs: decision.nextCheckMs,
+  };
+}
+
+function reachOf(pool: Pool, { platform, connections }: Parts): Reach {
+  return (index) => {
+    const source = pool.spec.sources[index];
+    const link = source === undefined ? undefined : linkTo(pool, source, platform, connections);
+    return source === undefined || link?.kind !== 'up'
+      ? undefined
+      : { ...source, connection: link.link.connection };
   };
 }
 

@@ -40,6 +40,7 @@ export function isAtRest(
   const { workload } = signals;
   // A schedule begins without anything to be seen.
   if (pool.spec.schedules.length > 0) return false;
+  if (decision.ackPending.length > 0) return false;
   if (decision.kind !== 'hold' || outcome !== undefined || workload.kind !== 'seen') return false;
   if (workload.starting + workload.terminating + workload.failing + workload.unschedulable > 0) return false;
   if (before?.message !== decision.message || before.recommended !== decision.recommended) return false;
@@ -81,6 +82,7 @@ function isSameState(before: ConsumerFacts, after: ConsumerFacts): boolean {
     before.deliveredConsumerSeq === after.deliveredConsumerSeq &&
     before.ackFloorStreamSeq === after.ackFloorStreamSeq &&
     before.maxAckPending === after.maxAckPending &&
+    before.owner === after.owner &&
     before.ackWaitMs === after.ackWaitMs &&
     before.maxDeliver === after.maxDeliver &&
     before.stream?.createdMs === after.stream?.createdMs &&

@@ -44,6 +44,7 @@ const consumerSchema = z.object({
   deliveredStreamSeq: z.number(),
   ackFloorStreamSeq: z.number(),
   maxAckPending: z.number(),
+  owner: z.exactOptional(z.string()),
   ackWaitMs: z.number(),
   maxDeliver: z.number(),
   stream: orLeftOut(streamSchema),
@@ -103,6 +104,10 @@ const decisionSchema = z.object({
       }),
     )
     .readonly(),
+  ackPending: z
+    .array(z.object({ source: z.number(), from: z.number(), to: z.number() }))
+    .readonly()
+    .default([]),
   diagnosis: z
     .array(
       z.object({

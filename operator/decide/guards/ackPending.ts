@@ -1,4 +1,5 @@
 import { wholeReplicas } from '../demand.ts';
+import { highestLimit } from '../ackPending.ts';
 import type { Situation } from '../situation.ts';
 import type { Guard, Verdict } from './guard.ts';
 import { judgeSources } from './perSource.ts';
@@ -22,7 +23,9 @@ function check(situation: Situation): Verdict {
       pendingMessages.kind === 'known' &&
       pendingMessages.value > 0 &&
       ackPendingMessages.value >= fullShare * maxAckPending.value;
-    const fed = isFull ? maxAckPending.value / capacity.slots : Infinity;
+    // A limit that follows the replicas is raised before they come, as far as it may be.
+    const highest = isFull ? Math.max(maxAckPending.value, highestLimit(situation, source)) : Infinity;
+    const fed = highest / capacity.slots;
     if (!isFull || fed >= wanted) return { useful: wanted };
     const needed = Math.ceil(wholeReplicas(wanted) * capacity.slots);
     return {

@@ -24,6 +24,7 @@ const mostUnderWay = 100;
 const told: Readonly<Record<string, 'True' | 'False'>> = {
   Ready: 'False',
   AckPendingLimited: 'True',
+  AckPendingManaged: 'False',
   ReplicasFailing: 'True',
   Unschedulable: 'True',
 };

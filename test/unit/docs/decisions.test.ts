@@ -31,6 +31,7 @@ it.each([
   'operator/decide/outlook.ts',
   'operator/decide/freshness.ts',
   'operator/decide/limits.ts',
+  'operator/decide/ackPending.ts',
   ...readdirSync(new URL('../../../operator/decide/guards', import.meta.url)).map(
     (name) => `operator/decide/guards/${name}`,
   ),
