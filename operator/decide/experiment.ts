@@ -12,6 +12,8 @@ const heldShare = 1.25;
 /** At the maximum with a backlog for so long, nobody knows whether all of them are of use. */
 const patienceAtMaximumMs = 30_000;
 const verdictMs = 600_000;
+/** What an earlier run found holds only so long. */
+const recalledMs = 120_000;
 const clearanceMs = 300_000;
 const longestMs = 2_400_000;
 /** A phase that has not found its batches by then is given up. */
@@ -29,9 +31,13 @@ const fallenShare = 0.75;
 export function followExperiment(situation: Situation): Experiment {
   const { experiment } = situation.memory;
   const source = busiestSource(situation);
-  if (situation.spec.guards.downstream === 'Disabled' || source === undefined) return noExperiment;
-  if (source.presence.kind === 'absent' || isEmpty(source)) return forget(experiment, situation.nowMs);
+  if (situation.spec.guards.downstream === 'Disabled') return noExperiment;
+  // Out of sight for a while is no news; each phase ends by itself.
+  if (source === undefined && !situation.sightings.includes('absent')) return experiment;
+  if (source === undefined || isEmpty(source)) return forget(experiment, situation.nowMs);
   switch (experiment.phase) {
+    case 'recalled':
+      return recall(experiment, source, situation);
     case 'quiet':
       return suspect(experiment, source, situation);
     case 'suspect':
@@ -61,6 +67,20 @@ export function mayTry({ spec }: Pick<Situation, 'spec'>): boolean {
 }
 
 type In<P extends Experiment['phase']> = Extract<Experiment, { phase: P }>;
+
+/** Nothing is known of how many replicas are of use, so those there are stay until a step up is judged. */
+function recall({ perSecond }: In<'recalled'>, source: SourceSignals, situation: Situation): Experiment {
+  const { nowMs, current } = situation;
+  if (current === 0) return released(nowMs);
+  const knee = {
+    perSecond,
+    usefulReplicas: current,
+    heldReplicas: current,
+    arrivalsPerSecond: rateOf(source),
+    rounds: 1,
+  };
+  return { phase: 'saturated', knee, sinceMs: nowMs, untilMs: nowMs + recalledMs };
+}
 
 function suspect(quiet: In<'quiet'>, source: SourceSignals, situation: Situation): Experiment {
   const { nowMs, current, spec, demand, workload } = situation;
@@ -134,7 +154,8 @@ function kneeOf(levels: readonly [Level, ...Level[]], source: SourceSignals): Kn
 function awaitChange(now: In<'saturated'>, source: SourceSignals, situation: Situation): Experiment {
   const { nowMs, current } = situation;
   const { knee, sinceMs } = now;
-  if (rateOf(source) < fallenShare * knee.arrivalsPerSecond) return released(nowMs);
+  const isForgotten = nowMs - now.untilMs > longestPhaseMs;
+  if (isForgotten || rateOf(source) < fallenShare * knee.arrivalsPerSecond) return released(nowMs);
   const level = settledLevel(source, Math.max(sinceMs, nowMs - noticedMs));
   if (level === undefined || current !== knee.heldReplicas) return now;
   const isFaster = Math.log(level.completedPerSecond / knee.perSecond) > fasterConfidence * level.error;

@@ -12,8 +12,11 @@ import type { Level } from './batchMeans.ts';
  *       │◄──── more completed ──── stepUp ◄──── saturated (the verdict; it expires)
  *       │                             └─ no more ──────►┘ (held twice as long)
  *       └◄── no messages wait, arrivals fell by a quarter, consumer gone: from everywhere
+ *
+ * After a restart, `recalled` becomes `saturated` at the replicas there are, for a short time.
  */
 export type Experiment =
+  | { readonly phase: 'recalled'; readonly perSecond: number }
   | { readonly phase: 'quiet'; readonly untilMs: number; readonly clearances: number }
   | {
       readonly phase: 'suspect';

@@ -43,12 +43,17 @@ const longestContestMs = 480_000;
 const longestPeriodMs = 1_800_000;
 const mostScaleEvents = 2_000;
 
-/**
- * The memory of an operator that has just started.
- *
- * @param written replicas that an earlier run wrote last, from the status: tells a foreign 0 from our own.
- */
-export function initialMemory(nowMs: number, written?: number): Memory {
+/** What an earlier run has left. Anybody may have written it, so it is a hint and nothing is taken away for it. */
+export type Earlier = {
+  /** Replicas that were written last: tells a foreign 0 from our own. */
+  readonly writtenReplicas?: number;
+  /** Jobs per second that a dependency was found to let through: growth begins with a test. */
+  readonly foundLimitPerSecond?: number;
+};
+
+/** The memory of an operator that has just started. */
+export function initialMemory(nowMs: number, earlier: Earlier = {}): Memory {
+  const { writtenReplicas: written, foundLimitPerSecond: perSecond } = earlier;
   return {
     sinceMs: nowMs,
     recommendations: emptyRecommendations,
@@ -58,7 +63,7 @@ export function initialMemory(nowMs: number, written?: number): Memory {
     contestedUntilMs: undefined,
     contests: 0,
     isTurnedOff: false,
-    experiment: noExperiment,
+    experiment: perSecond === undefined ? noExperiment : { phase: 'recalled', perSecond },
     ackPending: noAckPending,
   };
 }

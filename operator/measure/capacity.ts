@@ -38,6 +38,8 @@ const longestOpenSeconds = 300;
 const priorJobs = 2;
 /** Heartbeats and throughput may differ by this factor; beyond it the consumer is believed, not the workers. */
 const trustFactor = 2;
+/** Jobs that get heavier show in heartbeats first, so that more is believed in this direction. */
+const slowTrustFactor = 4;
 /** So many completions under a backlog settle the question. */
 const conclusiveJobs = 20;
 
@@ -91,8 +93,10 @@ export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atM
   if (fleet.slotsPerReplica !== undefined && fleet.work !== undefined) {
     const serviceMs = timePerJobMs(fleet.work);
     const reported = slots / msToSeconds(serviceMs);
-    const isDoubtful = isConclusive && reported > trustFactor * (shown ?? reported);
-    if (!isDoubtful) {
+    const seen = Math.max(isConclusive ? (shown ?? 0) : 0, throughput.seenPerSecond);
+    const isTooFast = isConclusive && reported > trustFactor * (shown ?? reported);
+    const isTooSlow = reported * slowTrustFactor < seen;
+    if (!isTooFast && !isTooSlow) {
       return { jobsPerSecond: reported, slots, serviceMs: known(serviceMs, atMs), basis: 'heartbeats' };
     }
   }

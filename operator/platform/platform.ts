@@ -9,6 +9,8 @@ export type Pool = {
   readonly spec: WorkerPoolSpec;
   /** Replicas that an earlier run of the operator wrote last, where the platform keeps that. */
   readonly writtenReplicas?: number;
+  /** Jobs per second that an earlier run found something behind the replicas to let through, likewise. */
+  readonly foundLimitPerSecond?: number;
 };
 
 /**

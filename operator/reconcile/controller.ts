@@ -177,7 +177,7 @@ export class Controller {
   async #pass(member: Member, { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number }): Promise<void> {
     const { pool, rest } = member;
     try {
-      const before = member.state ?? initialState(startedAtMs, pool.writtenReplicas);
+      const before = member.state ?? initialState(startedAtMs, pool);
       const fed = this.#stages.fedBy(pool);
       const state = rest?.hasBeenStill === true ? catchUp(pool, before, rest.observation, fed) : before;
       const { report, details, nextCheckMs, ...result } = await pass(pool, state, this.#parts, fed);

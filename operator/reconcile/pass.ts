@@ -7,7 +7,7 @@ import { decide } from '../decide/decide.ts';
 import type { Decision } from '../decide/decision.ts';
 import type { Stage } from '../decide/stage.ts';
 import { initialMemory, recordScale } from '../decide/memory.ts';
-import type { Memory } from '../decide/memory.ts';
+import type { Earlier, Memory } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';
 import type { History } from '../measure/measure.ts';
 import type { Signals } from '../measure/signals.ts';
@@ -22,10 +22,10 @@ import type { PassReport } from '../report/passReport.ts';
 /** What one pool remembers from pass to pass. Losing it (a restart) costs time, never correctness. */
 export type PoolState = { readonly history: History; readonly memory: Memory };
 
-/** @param written replicas that an earlier run wrote last, if that is known. */
-export const initialState = (nowMs: number, written?: number): PoolState => ({
+/** @param earlier what an earlier run left in the status, where there is one. */
+export const initialState = (nowMs: number, earlier: Earlier = {}): PoolState => ({
   history: emptyHistory,
-  memory: initialMemory(nowMs, written),
+  memory: initialMemory(nowMs, earlier),
 });
 
 export type Parts = {

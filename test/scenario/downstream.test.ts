@@ -1,15 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { spec } from '../builders/spec.ts';
 import { seededRandom } from '../../operator/simulate/random.ts';
 import type { Random } from '../../operator/simulate/random.ts';
 import { tell } from './run.ts';
 import type { Story, Told } from './run.ts';
 
-/** Set PENSTOCK_TEST_SEEDS for rates that are known better. */
+/** Rates are known to half a percent in CI; PENSTOCK_TEST_SEEDS sets another precision. */
 const seeds = Array.from(
-  { length: Number(process.env['PENSTOCK_TEST_SEEDS'] ?? 10) },
+  { length: Number(process.env['PENSTOCK_TEST_SEEDS'] ?? (process.env['CI'] === undefined ? 10 : 200)) },
   (_, index) => index + 1,
 );
+vi.setConfig({ testTimeout: 300_000 });
 
 type Setting = {
   readonly rate: (second: number) => number;
@@ -79,6 +80,11 @@ describe('a dependency that lets through 20 jobs/s', () => {
   ])('is found within $within s of the first job, $title', ({ hasHeartbeats, within }) => {
     const found = verdicts({ ...capped, hasHeartbeats, seconds: within });
     expect(shareFound(found)).toBeGreaterThanOrEqual(0.95);
+  });
+
+  it('is named within 75 s of the first job in most cases, with heartbeats', () => {
+    const found = verdicts({ ...capped, seconds: 120 }).map((second) => second ?? Infinity);
+    expect(found.toSorted((a, b) => a - b)[Math.floor(found.length / 2)]).toBeLessThan(75);
   });
 
   it('is found when the arrivals grow into it', () => {

@@ -21,6 +21,7 @@ function check(situation: Situation): Verdict {
     remedies: [],
   });
   switch (experiment.phase) {
+    case 'recalled':
     case 'quiet':
       return ok;
     case 'suspect':

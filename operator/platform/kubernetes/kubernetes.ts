@@ -197,11 +197,12 @@ export class KubernetesPlatform implements Platform {
   #toPool(resource: PoolResource, spec: WorkerPoolSpec): Pool {
     let pool = this.#poolOf.get(resource);
     if (pool === undefined) {
-      const { namespace, name, writtenReplicas } = resource;
+      const { namespace, name, writtenReplicas, foundLimitPerSecond } = resource;
       pool = {
         key: `${namespace}/${name}`,
         spec,
         ...(writtenReplicas === undefined ? {} : { writtenReplicas }),
+        ...(foundLimitPerSecond === undefined ? {} : { foundLimitPerSecond }),
       };
       this.#poolOf.set(resource, pool);
     }

@@ -17,6 +17,8 @@ export type PoolResource = {
   readonly policy: { readonly spec: WorkerPoolSpec } | { readonly problem: string };
   /** From the status: replicas that were asked for last. A hint; anybody may have written it. */
   readonly writtenReplicas: number | undefined;
+  /** From the status: completions per second while a dependency was found saturated. Likewise a hint. */
+  readonly foundLimitPerSecond: number | undefined;
   readonly conditions: readonly Condition[];
 };
 
@@ -25,6 +27,7 @@ const poolSchema = z.object({
   status: z
     .object({
       desiredReplicas: z.number().int().min(0).optional().catch(undefined),
+      completionsPerSecond: z.coerce.number().positive().optional().catch(undefined),
       conditions: z.array(conditionSchema).catch([]),
     })
     .catch({ conditions: [] }),
@@ -42,6 +45,7 @@ export function readPool(object: unknown, metadata: Metadata, before?: PoolResou
     createdMs: Date.parse(metadata.creationTimestamp ?? ''),
     policy: isSameSpec ? before.policy : readPolicy(spec),
     writtenReplicas: status.desiredReplicas,
+    foundLimitPerSecond: isSaturated(status.conditions) ? status.completionsPerSecond : undefined,
     conditions: status.conditions,
   };
 }
@@ -50,6 +54,9 @@ function readPolicy(spec: unknown): PoolResource['policy'] {
   const parsed = workerPoolSpecSchema.safeParse(spec);
   return parsed.success ? { spec: parsed.data } : { problem: describeIssues(parsed.error) };
 }
+
+const isSaturated = (conditions: readonly Condition[]): boolean =>
+  conditions.some(({ type, status }) => type === 'DownstreamSaturated' && status === 'True');
 
 export function readConnection(object: unknown): NatsConnectionSpec {
   return z.object({ spec: natsConnectionSpecSchema }).parse(object).spec;

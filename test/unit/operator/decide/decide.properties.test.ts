@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import { decide } from '../../../../operator/decide/decide.ts';
 import type { DecideInput } from '../../../../operator/decide/decide.ts';
@@ -8,13 +8,14 @@ import type { Memory } from '../../../../operator/decide/memory.ts';
 import { known, unknown } from '../../../../operator/measure/signals.ts';
 import type { Signals, SourceSignals } from '../../../../operator/measure/signals.ts';
 import { nowMs } from '../../../builders/decisions.ts';
+import { propertyRuns } from '../../../builders/propertyRuns.ts';
 import { capacitySignal, signals, sourceSignals, workloadSignals } from '../../../builders/signals.ts';
 import { spec } from '../../../builders/spec.ts';
 
-/** Set PENSTOCK_TEST_RUNS to search longer. */
-const defaultRuns = Number(process.env['PENSTOCK_TEST_RUNS'] ?? 1_000);
-function check<T>(given: fc.Arbitrary<T>, property: (value: T) => void, numRuns = defaultRuns): void {
-  fc.assert(fc.property(given, property), { numRuns });
+vi.setConfig({ testTimeout: 300_000 });
+
+function check<T>(given: fc.Arbitrary<T>, property: (value: T) => void): void {
+  fc.assert(fc.property(given, property), { numRuns: propertyRuns });
 }
 
 type Enforcement = WorkerPoolSpec['guards']['poison'];
@@ -212,11 +213,12 @@ function settle(input: DecideInput, passes: number): readonly number[] {
   let { memory } = input;
   let desired = desiredOf(input.signals);
   const sizes = [desired];
+  // The same figures, seen as lately as any pass can be.
+  const fresh = JSON.parse(JSON.stringify(input.signals), (key, value: unknown) =>
+    key === 'atMs' ? nowMs + passes * 1_000 : value,
+  ) as Signals;
   for (let pass = 0; pass < passes; pass += 1) {
     const atMs = nowMs + pass * 1_000;
-    const fresh = JSON.parse(JSON.stringify(input.signals), (key, value: unknown) =>
-      key === 'atMs' ? atMs : value,
-    ) as Signals; // The same figures, seen again.
     const decided = decide({
       ...input,
       signals: { ...fresh, workload: workloadSignals({ desired }) },
@@ -263,15 +265,11 @@ describe('a constant load', () => {
   });
 
   it('never makes the replicas go back', () => {
-    check(
-      forgetful,
-      (input) => {
-        const steps = settle(input, 60);
-        const directions = steps.slice(1).map((size, index) => Math.sign(size - (steps[index] ?? 0)));
-        expect(new Set(directions).size).toBeLessThanOrEqual(1);
-      },
-      defaultRuns / 5,
-    );
+    check(forgetful, (input) => {
+      const steps = settle(input, 60);
+      const directions = steps.slice(1).map((size, index) => Math.sign(size - (steps[index] ?? 0)));
+      expect(new Set(directions).size).toBeLessThanOrEqual(1);
+    });
   });
 });
 

@@ -89,13 +89,13 @@ describe('adopt', () => {
   });
 
   it('after a restart takes what is there, whatever the status says was written', () => {
-    const { memory, current } = look(initialMemory(0, 4), 6, 1_000);
+    const { memory, current } = look(initialMemory(0, { writtenReplicas: 4 }), 6, 1_000);
     expect({ current, contested: memory.contestedUntilMs }).toEqual({ current: 6, contested: undefined });
   });
 
   it('after a restart knows a foreign 0 by the status', () => {
-    expect(look(initialMemory(0, 4), 0, 1_000).memory.isTurnedOff).toBe(true);
-    expect(look(initialMemory(0, 0), 0, 1_000).memory.isTurnedOff).toBe(false);
+    expect(look(initialMemory(0, { writtenReplicas: 4 }), 0, 1_000).memory.isTurnedOff).toBe(true);
+    expect(look(initialMemory(0, { writtenReplicas: 0 }), 0, 1_000).memory.isTurnedOff).toBe(false);
   });
 });
 

@@ -1,12 +1,16 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { emptyHistory, measure } from '../../../../operator/measure/measure.ts';
 import type { History } from '../../../../operator/measure/measure.ts';
 import type { Known, Signals } from '../../../../operator/measure/signals.ts';
 import type { ConsumerFacts, Observation } from '../../../../operator/observe/observation.ts';
+import { heartbeat } from '../../../builders/heartbeat.ts';
 import { consumer, observation, seen, workload } from '../../../builders/observation.ts';
 import { passes } from '../../../builders/passes.ts';
+import { propertyRuns } from '../../../builders/propertyRuns.ts';
 import { spec } from '../../../builders/spec.ts';
+
+vi.setConfig({ testTimeout: 300_000 });
 
 /** What happens to a consumer within a second. */
 const event = fc.record({
@@ -117,7 +121,7 @@ describe('whatever befalls a consumer', () => {
           for (const { capacity } of sources) expect(capacity.jobsPerSecond).toBeGreaterThan(0);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns },
     );
   });
 
@@ -129,7 +133,7 @@ describe('whatever befalls a consumer', () => {
         // A filtered consumer without heartbeats cannot tell a retry from an arrival.
         expect(first.arrivalsPerSecond.value).toBeLessThanOrEqual(mostPerSecond + (filtered ? 100 : 0));
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns },
     );
   });
 });
@@ -171,7 +175,93 @@ describe('bad samples between good ones', () => {
         const disturbed = passes(good.toSpliced(index + 1, 0, bad));
         expect(rates(disturbed.signals)).toEqual(rates(passes(good).signals));
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns },
+    );
+  });
+});
+
+describe('workers that lie', () => {
+  const anything = fc.oneof(
+    fc.constantFrom(0, 1, 1_000, 1e9, Number.MAX_SAFE_INTEGER),
+    fc.nat(5),
+    fc.nat(100_000),
+  );
+  const claim = fc.record({
+    slots: anything,
+    busy: anything,
+    oldestRunningMs: anything,
+    succeeded: anything,
+    retried: anything,
+    busySlotMs: anything,
+    slotMs: anything,
+    serviceMs: anything,
+    restarts: fc.boolean(),
+    /** Whether the totals grow with time, as those of honest workers do. */
+    grows: fc.boolean(),
+  });
+
+  const multiplied = <T extends Record<string, number>>(totals: T, by: number): T =>
+    Object.fromEntries(
+      Object.entries(totals).map(([name, value]) => [name, Math.min(value * by, Number.MAX_SAFE_INTEGER)]),
+    ) as T; // The same names.
+
+  type Claim = typeof claim extends fc.Arbitrary<infer C> ? C : never;
+
+  /** 10 jobs/s are done by two replicas under a backlog, for a minute; each worker says what it likes, every second. */
+  function told(claims: readonly (readonly Claim[])[]): ReturnType<typeof passes> {
+    const looks = Array.from({ length: 60 }, (_, second) => {
+      const atMs = second * 1_000;
+      const heartbeats = claims.flatMap((said, worker) => {
+        const now = said[second % said.length];
+        if (now === undefined) return [];
+        const { slots, busy, oldestRunningMs, serviceMs, restarts, grows, ...claimed } = now;
+        const totals = grows ? multiplied(claimed, second) : claimed;
+        const lie = heartbeat({
+          worker: `w${worker}`,
+          sequence: second + 1,
+          startedAtMs: restarts ? second : 1,
+          ...{ slots, busy, oldestRunningMs },
+          service: { count: totals.succeeded, sumMs: serviceMs, sumSquaresMs2: serviceMs },
+        });
+        return [{ atMs, heartbeat: { ...lie, totals: { ...lie.totals, ...totals } } }];
+      });
+      const done = 10 * second;
+      const facts = {
+        pending: 500,
+        ackPending: 4,
+        deliveredConsumerSeq: done + 4,
+        stream: { lastSeq: done + 504 },
+      };
+      return observation(atMs, {
+        sources: [{ consumer: seen(atMs, consumer(atMs, facts)), heartbeats }],
+        workload: seen(atMs, workload({ ready: 2 })),
+      });
+    });
+    return passes(looks, spec({ prior: { concurrency: 2, serviceMilliseconds: 400 } }));
+  }
+
+  it('move the capacity of a replica no further than a little from what the consumer shows', () => {
+    const honest = told([]).first.capacity.jobsPerSecond;
+    expect(honest).toBeCloseTo(5, 0);
+    const liars = fc.array(fc.array(claim, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(liars, (claims) => {
+        const { first, signals } = told(claims);
+        const { jobsPerSecond } = first.capacity;
+        expect(jobsPerSecond).toBeLessThanOrEqual(2.1 * honest);
+        expect(jobsPerSecond).toBeGreaterThanOrEqual(honest / 4.1);
+        expect(first.runningJobs).toMatchObject({ kind: 'known' });
+        for (const signal of [
+          ...rates(signals),
+          first.queuedMessages,
+          first.runningJobs,
+          signals.utilization,
+        ]) {
+          if (signal.kind === 'known') expect(Number.isFinite(signal.value) && signal.value >= 0).toBe(true);
+        }
+        expect(first.queuedMessages.kind === 'known' && first.queuedMessages.value).toBeLessThanOrEqual(504);
+      }),
+      { numRuns: propertyRuns },
     );
   });
 });
