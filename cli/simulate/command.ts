@@ -14,7 +14,10 @@ export function addSimulateCommand(program: Command): void {
     )
     .option('--pool <name>', 'which WorkerPool, when a file has several')
     .optionsGroup('Load:')
-    .option('--trace <file>', 'CSV with t_seconds,arrivals, or with one row per job and its time in column t')
+    .option(
+      '--trace <file>',
+      'CSV with t_seconds,arrivals or with one row per job and its time in column t, or a record of the operator',
+    )
     .option('--rate <function>', 'instead of a trace: sine:10/s:9/s:12m:1h or steps:20/s@40s,0/s@260s*12')
     .option('--time-scale <factor>', 'let the trace pass so many times faster', from(0.001, 100_000), 1)
     .addOption(
@@ -34,6 +37,11 @@ export function addSimulateCommand(program: Command): void {
       'keda:lag=1,window=60,poll=1, hpa:target=70,window=300, fixed:8 (default: keda, hpa, and the mean of the policy)',
     )
     .option('--no-oracle', 'leave out the autoscaler that knows the future; it takes 20 runs')
+    .option(
+      '--pipeline',
+      'the WorkerPools of the file are stages: what one has done arrives in the next',
+      false,
+    )
     .optionsGroup('How the system behaves:')
     .option(
       '--start <time>',
@@ -54,6 +62,14 @@ export function addSimulateCommand(program: Command): void {
       'jobs per second that something behind the replicas lets through',
       from(0.001, 1e6),
     )
+    .optionsGroup('Tuning:')
+    .option('--tune', 'search settings on a part of the load, and try them on the rest', false)
+    .option(
+      '--weight <replica-seconds>',
+      'what a second of waiting at the 95th percentile is worth, per job',
+      from(0, 1e6),
+      0.1,
+    )
     .optionsGroup('Output:')
     .option('--json', 'print one JSON object instead of a table', false)
     .option('--html <file>', 'write a page with plots, which opens without a network')
@@ -61,7 +77,7 @@ export function addSimulateCommand(program: Command): void {
     .addHelpText('after', examples)
     .action(async (options: SimulateOptions) => {
       const { simulate } = await import('./simulate.ts');
-      simulate(options);
+      await simulate(options);
     });
 }
 
@@ -73,6 +89,8 @@ Exit codes: 0 done; 1 a file could not be written; 2 wrong arguments, policy, lo
 Examples:
   penstock simulate --policy examples/policies/simulated.yaml \\
     --trace examples/traces/azure_llm_code_2023_1s.csv --html out.html
+  penstock simulate --policy examples/policies/simulated.yaml \\
+    --trace examples/traces/azure_llm_conv_2023_1s.csv --tune
   penstock simulate --policy a.yaml b.yaml --rate 'steps:20/s@40s,0/s@260s*12' --peer keda:lag=4,window=60 fixed:8`;
 
 function from(least: number, most: number): (text: string) => number {

@@ -7,6 +7,7 @@ export type SimulateOptions = {
   readonly timeScale: number;
   readonly gaps: 'refuse' | 'quiet';
   readonly service: string;
+  readonly pipeline: boolean;
   readonly peer?: readonly string[];
   readonly oracle: boolean;
   readonly start?: number;
@@ -20,6 +21,8 @@ export type SimulateOptions = {
   readonly ackWait: number;
   readonly ackWaitExtension: boolean;
   readonly dependency?: number;
+  readonly tune: boolean;
+  readonly weight: number;
   readonly seed: number;
   readonly json: boolean;
   readonly html?: string;

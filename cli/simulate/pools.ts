@@ -13,7 +13,7 @@ export function readPools(files: readonly string[], name: string | undefined): r
 }
 
 /** @throws PenstockError `InvalidPolicy`, with file, line and field of each mistake */
-function readAllPools(file: string): readonly Pool[] {
+export function readAllPools(file: string): readonly Pool[] {
   const { policies, problems } = readPolicyFile(file);
   if (problems.length > 0) throw new PenstockError('InvalidPolicy', problems.map(formatProblem).join('\n  '));
   return policies.pools.map(({ resource: { metadata, spec } }) => ({ name: metadata.name, file, spec }));

@@ -2,21 +2,32 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import { readRecord } from '../../operator/report/recordReader.ts';
 import type { Simulation } from '../../operator/simulate/compare.ts';
 import type { Load } from '../../operator/simulate/load.ts';
 import { seededRandom } from '../../operator/simulate/random.ts';
+import { loadFromRecord } from '../../operator/simulate/recordedLoad.ts';
 import { loadFromRate } from '../../operator/simulate/rateFunction.ts';
 import { parseService } from '../../operator/simulate/service.ts';
 import { parseTrace } from '../../operator/simulate/trace.ts';
 import type { SimulateOptions } from './options.ts';
 
 /** The load that the options name, and what to call it. */
-export function readLoad(options: SimulateOptions): { readonly load: Load; readonly name: string } {
-  const { trace, rate, timeScale, gaps, seed } = options;
+export async function readLoad(
+  options: SimulateOptions,
+): Promise<{ readonly load: Load; readonly name: string }> {
+  const { trace, rate, timeScale, gaps, seed, pool } = options;
   if (trace !== undefined && rate === undefined) {
+    const areGapsQuiet = gaps === 'quiet';
     const text = readText(trace, 'InvalidTrace');
+    if (text.startsWith('{')) {
+      return {
+        load: await loadFromRecord(readRecord(trace), trace, { pool, areGapsQuiet }),
+        name: basename(trace),
+      };
+    }
     return {
-      load: parseTrace(text, trace, { timeScale, areGapsQuiet: gaps === 'quiet' }),
+      load: parseTrace(text, trace, { timeScale, areGapsQuiet }),
       name: basename(trace),
     };
   }

@@ -6,42 +6,66 @@ import type { Run, Simulation } from '../../operator/simulate/compare.ts';
 import { parsePeer } from '../../operator/simulate/contestants.ts';
 import { drawSvg } from '../../operator/simulate/drawing.ts';
 import { page } from '../../operator/simulate/page.ts';
+import type { PageText } from '../../operator/simulate/page.ts';
 import { fixed } from '../../operator/simulate/peers.ts';
 import { overTime } from '../../operator/simulate/plots.ts';
 import { penstock } from '../../operator/simulate/policy.ts';
+import { tune } from '../../operator/simulate/tune.ts';
 import type { SimulateOptions } from './options.ts';
-import { readPools } from './pools.ts';
+import { runPipeline } from './pipeline.ts';
+import { readAllPools, readPools } from './pools.ts';
 import type { Pool } from './pools.ts';
 import { progress } from './progress.ts';
 import { readLoad, setUp } from './setup.ts';
 import { outcomeLines } from './table.ts';
+import { tuningJson, tuningRuns, tuningText } from './tuning.ts';
 
 /** `penstock simulate`: what policies would have done with a load, beside their peers. */
-export function simulate(options: SimulateOptions): void {
-  const pools = readPools(options.policy, options.pool);
-  const { load, name: loadName } = readLoad(options);
+export async function simulate(options: SimulateOptions): Promise<void> {
+  const pools = options.pipeline ? readStages(options.policy) : readPools(options.policy, options.pool);
+  const { load, name: loadName } = await readLoad(options);
   const first = pools[0];
   if (first === undefined) throw new PenstockError('InvalidPolicy', 'give a file with a WorkerPool');
   const simulation = setUp(options, first.spec, load);
-  const runs = compareAll(options, pools, first.spec, simulation);
-  const text = {
-    title: `${pools.map(({ name }) => name).join(', ')} over ${loadName}`,
-    paragraphs: [describe(options, simulation)],
-    objectiveSeconds: simulation.objectiveSeconds,
-  };
-  if (options.html !== undefined) writeText(options.html, page(text, runs));
-  if (options.svg !== undefined) writeText(options.svg, drawSvg(overTime(runs, simulation.objectiveSeconds)));
-  const outcomes = runs.map(({ outcome }) => outcome);
-  if (options.json) {
-    const { service, seed } = options;
-    const { objectiveSeconds } = simulation;
-    process.stdout.write(
-      `${JSON.stringify({ load: loadName, service, seed, objectiveSeconds, outcomes })}\n`,
-    );
-  } else {
-    const table = outcomeLines(outcomes, simulation.objectiveSeconds);
-    process.stdout.write([text.title, ...text.paragraphs, '', table, ''].join('\n'));
+  const { objectiveSeconds } = simulation;
+  const title = `${pools.map(({ name }) => name).join(', ')} over ${loadName}`;
+  const text = { title, paragraphs: [describe(options, simulation)], objectiveSeconds };
+  const about = { load: loadName, service: options.service, seed: options.seed, objectiveSeconds };
+  if (options.tune) {
+    const say = progress();
+    const tuning = tune(simulation, first.spec, options.weight, (share) => say('searched', share));
+    writePlots(options, text, tuningRuns(tuning));
+    print(options, { ...about, ...tuningJson(tuning) }, text, tuningText(tuning, options.weight));
+    return;
   }
+  const runs = options.pipeline
+    ? runPipeline(options, pools, load, progress())
+    : compareAll(options, pools, first.spec, simulation);
+  writePlots(options, text, runs);
+  const outcomes = runs.map(({ outcome }) => outcome);
+  print(options, { ...about, outcomes }, text, `${outcomeLines(outcomes, objectiveSeconds)}\n`);
+}
+
+/** @throws PenstockError `InvalidPolicy` unless one file has the stages in their order */
+function readStages([file, ...more]: readonly string[]): readonly Pool[] {
+  if (file === undefined || more.length > 0) {
+    throw new PenstockError(
+      'InvalidPolicy',
+      'with --pipeline give one file, with a WorkerPool for each stage',
+    );
+  }
+  return readAllPools(file);
+}
+
+function writePlots(options: SimulateOptions, text: PageText, runs: readonly Run[]): void {
+  if (options.html !== undefined) writeText(options.html, page(text, runs));
+  if (options.svg !== undefined) writeText(options.svg, drawSvg(overTime(runs, text.objectiveSeconds)));
+}
+
+function print(options: SimulateOptions, data: object, { title, paragraphs }: PageText, body: string): void {
+  process.stdout.write(
+    options.json ? `${JSON.stringify(data)}\n` : [title, ...paragraphs, '', body].join('\n'),
+  );
 }
 
 /** The policies, then the peers, then the oracle that waits no longer than the first policy. */

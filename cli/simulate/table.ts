@@ -12,7 +12,7 @@ export function outcomeLines(outcomes: readonly Outcome[], objectiveSeconds: num
 }
 
 /** The first and the last column stand left, figures right. */
-function alignColumns(lines: readonly (readonly string[])[]): string {
+export function alignColumns(lines: readonly (readonly string[])[]): string {
   const widths = (lines[0] ?? []).map((_, column) =>
     lines.reduce((widest, line) => Math.max(widest, (line[column] ?? '').length), 0),
   );

@@ -40,6 +40,36 @@ export function load(bins: readonly Bin[], name: string): Load {
   return { seconds, jobs, bins };
 }
 
+/** The bins that begin before a time, and the others, counted from then. */
+export function splitLoad({ bins, seconds }: Load, atSeconds: number): readonly [Load, Load] {
+  const atMs = atSeconds * 1_000;
+  const part = (some: readonly Bin[], length: number): Load => ({
+    bins: some,
+    seconds: length,
+    jobs: some.reduce((sum, { jobs }) => sum + jobs, 0),
+  });
+  const later = bins.filter(({ fromMs }) => fromMs >= atMs);
+  return [
+    part(
+      bins.filter(({ fromMs }) => fromMs < atMs),
+      atSeconds,
+    ),
+    part(
+      later.map(({ fromMs, toMs, jobs }) => ({ fromMs: fromMs - atMs, toMs: toMs - atMs, jobs })),
+      seconds - atSeconds,
+    ),
+  ];
+}
+
+/** Jobs at given times, in any order, as the load of what follows. */
+export function loadOfTimes(timesMs: readonly number[], name: string): Load {
+  const sorted = Float64Array.from(timesMs).sort();
+  return load(
+    Array.from(sorted, (atMs) => ({ fromMs: atMs, toMs: atMs, jobs: 1 })),
+    name,
+  );
+}
+
 /** The jobs of a load at times drawn within their bins. */
 export function arrivalsOf({ bins }: Load, random: Random): Arrivals {
   const drawn = new NumberList();

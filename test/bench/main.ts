@@ -12,6 +12,7 @@ import { operatorScale } from './operator/scale.ts';
 import { quality } from './quality.ts';
 import { reaction } from './reaction.ts';
 import { startup } from './startup.ts';
+import { simulateBench } from './simulate.ts';
 import { renderResult } from './table.ts';
 import { drain } from './worker/drain.ts';
 import { duplicates } from './worker/duplicates.ts';
@@ -31,6 +32,7 @@ const benches: readonly Bench[] = [
   publisher,
   decideBench,
   quality,
+  simulateBench,
   reaction,
   operatorScale,
   startup,

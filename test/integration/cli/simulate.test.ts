@@ -87,6 +87,52 @@ describe('penstock simulate', () => {
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg/);
   });
 
+  test('searches settings, and prints the YAML to use', async () => {
+    const args = ['simulate', '--policy', policy, '--rate', 'steps:5/s@20s,0/s@40s*4', '--tune'];
+    await using people = penstock(args);
+    await using data = penstock([...args, '--json']);
+    expect([await people.ended, await data.ended]).toEqual([0, 0]);
+    expect(people.stdout()).toMatch(/^80 %, drain 60 s, window as they start .* given/m);
+    expect(people.stdout()).toMatch(
+      /chosen[^]*\nspec:\n {2}objective:\n {4}drainSeconds: \d+\n {4}utilizationPercent: \d+/,
+    );
+    const { trials, chosen, front } = JSON.parse(data.stdout()) as {
+      trials: number;
+      chosen: object;
+      front: object[];
+    };
+    expect(trials).toBe(120);
+    expect(front).toContainEqual(chosen);
+  });
+
+  test('takes the pools of a file for stages, with all jobs through each', async () => {
+    const first = readFileSync(policy, 'utf8');
+    const second = first.replaceAll('thumbnails', 'publish').replace('20', '10');
+    const stages = write('stages.yaml', `${first}---\n${second}`);
+    await using program = penstock([
+      ...[
+        'simulate',
+        '--policy',
+        stages,
+        '--pipeline',
+        '--trace',
+        trace,
+        '--json',
+        '--no-oracle',
+        '--peer',
+        'fixed:4',
+      ],
+    ]);
+    expect(await program.ended).toBe(0);
+    const { outcomes } = JSON.parse(program.stdout()) as { outcomes: object[] };
+    expect(outcomes).toMatchObject([
+      { name: 'Penstock: thumbnails', jobs: 60, unfinished: 0 },
+      { name: 'Penstock: publish', jobs: 60, unfinished: 0 },
+      { name: 'fixed 4: thumbnails', jobs: 60, unfinished: 0 },
+      { name: 'fixed 4: publish', jobs: 60, unfinished: 0 },
+    ]);
+  });
+
   const wrong: Record<string, { change: (args: Record<string, string>) => void; says: RegExp }> = {
     'a trace that is not there': {
       change: (args) => (args['--trace'] = join(folder, 'none.csv')),
