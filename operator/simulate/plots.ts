@@ -56,7 +56,7 @@ export function overTime(runs: readonly Run[], objectiveSeconds: number): Plot {
     `arrivals per second, mean over ${bucketSeconds} s`,
     'replicas asked for',
     'unresolved messages',
-    `longest wait of jobs started then, s`,
+    `longest wait of the jobs started then, s (objective ${objectiveSeconds} s)`,
   ];
   const arrivals =
     first === undefined
@@ -105,7 +105,7 @@ export function overTime(runs: readonly Run[], objectiveSeconds: number): Plot {
       ...valueAxis(panel === panels.length - 1 ? unit : '', 28),
       gridIndex: panel,
       min: 0,
-      max: round(seconds / unitSeconds),
+      max: Math.ceil(seconds / unitSeconds),
       splitLine: { show: false },
     })),
     yAxis: axes.map((panel) => ({ ...valueAxis('', 0), gridIndex: panel, min: 0, splitNumber: 3 })),
