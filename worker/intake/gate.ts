@@ -8,6 +8,11 @@ export class Gate {
   readonly #config: IntakeConfig;
   readonly #backlog: Backlog;
   readonly #rate: RateLimit | undefined;
+  /**
+   * Whether NATS is there. While it is not, the client would keep every message for later, also those that were given
+   * up long ago.
+   */
+  isConnected = false;
   #inFlight = 0;
 
   constructor(config: IntakeConfig, backlog: Backlog) {
@@ -27,6 +32,7 @@ export class Gate {
    */
   enter(nowMs: number): void {
     const { maxInFlight, backlog, retryAfterSeconds } = this.#config;
+    if (!this.isConnected) throw new Refusal(503, 'NATS is not there', retryAfterSeconds);
     if (this.#inFlight >= maxInFlight) {
       throw new Refusal(503, `${maxInFlight} requests are under way`, retryAfterSeconds);
     }

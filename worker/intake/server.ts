@@ -39,10 +39,16 @@ export async function serveIntake(
   const server = createServer((request, response) => {
     const startMs = performance.now();
     const answered = (status: number): void => onAnswer({ status, ms: performance.now() - startMs });
-    take(request).then(
-      (stored) => answered(send(response, 202, stored)),
-      (error: unknown) => answered(refuse(request, response, error, log)),
-    );
+    // A connection that is used all the time is never idle, and would outlast the drain.
+    const sayGoodbye = (): void => {
+      if (!server.listening) response.setHeader('connection', 'close');
+    };
+    take(request)
+      .finally(sayGoodbye)
+      .then(
+        (stored) => answered(send(response, 202, stored)),
+        (error: unknown) => answered(refuse(request, response, error, log)),
+      );
   });
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = requestTimeoutMs;

@@ -5,6 +5,7 @@ import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCommandHandler } from '../../../../worker/handle/command/command.ts';
 import type { HandlerHost } from '../../../../worker/index.ts';
+import { penstock } from '../../../builders/program.ts';
 import { startNatsServer } from '../../../tools/natsServer.ts';
 import type { NatsServer } from '../../../tools/natsServer.ts';
 import { Queue, startWorker, until } from '../harness.ts';
@@ -151,6 +152,34 @@ describe('a command that misbehaves', () => {
     const pid = Number(await read('stubborn'));
     await until(() => !isAlive(pid));
   });
+});
+
+test('the command line takes a program with its options', async () => {
+  await using queue = await Queue.create(nats.url);
+  await queue.publish(2);
+  await using worker = penstock(
+    ['worker', 'exec:sh', '-c', 'test "$0" = --fast && cat > $FOLDER/cli', '--fast'],
+    {
+      NATS_URL: nats.url,
+      FOLDER: folder,
+      PENSTOCK_STREAM: queue.stream,
+      PENSTOCK_CONSUMER: queue.consumer,
+      PENSTOCK_HTTP_PORT: 'off',
+    },
+  );
+  await until(() => queue.isDone());
+  expect(await read('cli')).toBe('1');
+  worker.child.kill('SIGTERM');
+  expect(await worker.ended, worker.stderr()).toBe(0);
+});
+
+test('arguments for what takes none are refused', async () => {
+  await using worker = penstock(['worker', 'https://host/', '--fast'], {
+    PENSTOCK_STREAM: 'S',
+    PENSTOCK_CONSUMER: 'C',
+  });
+  expect(await worker.ended).toBe(1);
+  expect(worker.stderr()).toMatch(/InvalidHandler: https:\/\/host\/ takes no arguments \(given: --fast\)/);
 });
 
 test('a program that is not there is named before the worker starts', async () => {

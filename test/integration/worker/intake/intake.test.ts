@@ -227,6 +227,22 @@ describe('without room the answer is 503 with Retry-After', () => {
     expect(answer.statusCode).toBe(202);
   });
 
+  test('while NATS is away, and no longer when it is back', async () => {
+    await using own = await startNatsServer();
+    await using queue = await Queue.create(own.url);
+    await using intake = await startIntake(queue, { NATS_URL: own.url });
+    expect((await post(intake.url, '1')).status).toBe(202);
+    await own.signal('SIGKILL');
+    await until('the refusal', async () => {
+      const answer = await post(intake.url, 'meanwhile');
+      return answer.status === 503 && (await answer.text()).includes('NATS is not there');
+    });
+    expect((await fetch(`${intake.probes}/readyz`)).status).toBe(503);
+    await own.start();
+    await until('it to be taken in', async () => (await post(intake.url, '2')).status === 202);
+    expect((await fetch(`${intake.probes}/readyz`)).status).toBe(200);
+  });
+
   test('when no stream listens', async () => {
     await using queue = await Queue.create(nats.url);
     await using intake = await startIntake(queue, { PENSTOCK_INTAKE_ROUTES: '/jobs=nowhere.at.all' });
