@@ -50,6 +50,15 @@ const faults: Readonly<Record<string, Fault>> = {
       return nothingToUndo;
     },
   },
+  'all servers restarted, 1 s down': {
+    aim: 'as fast as they elect',
+    strike: async (_queue, { servers }) => {
+      await Promise.all(servers.map((server) => server.signal('SIGTERM')));
+      await delay(1_000);
+      await Promise.all(servers.map((server) => server.start()));
+      return nothingToUndo;
+    },
+  },
 };
 
 export const recovery: Bench = {
