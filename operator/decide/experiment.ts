@@ -24,7 +24,7 @@ const settleTimes = 2;
 const fasterConfidence = 2;
 /** What completes within this time shows whether a limit has gone. */
 const noticedMs = 40_000;
-/** The world has changed when fewer arrive than this share. */
+/** With fewer arrivals than this share jobs may be others, too, which a step up shows. */
 const fallenShare = 0.75;
 
 /** The next state. Pure, like all of decide. */
@@ -154,12 +154,12 @@ function kneeOf(levels: readonly [Level, ...Level[]], source: SourceSignals): Kn
 function awaitChange(now: In<'saturated'>, source: SourceSignals, situation: Situation): Experiment {
   const { nowMs, current } = situation;
   const { knee, sinceMs } = now;
-  const isForgotten = nowMs - now.untilMs > longestPhaseMs;
-  if (isForgotten || rateOf(source) < fallenShare * knee.arrivalsPerSecond) return released(nowMs);
+  if (nowMs - now.untilMs > longestPhaseMs) return released(nowMs);
+  const hasFallen = rateOf(source) < fallenShare * knee.arrivalsPerSecond;
   const level = settledLevel(source, Math.max(sinceMs, nowMs - noticedMs));
   if (level === undefined || current !== knee.heldReplicas) return now;
   const isFaster = Math.log(level.completedPerSecond / knee.perSecond) > fasterConfidence * level.error;
-  if (!isFaster && nowMs < now.untilMs) return now;
+  if (!isFaster && !hasFallen && nowMs < now.untilMs) return now;
   const replicas = Math.ceil(knee.heldReplicas * stepUpShare);
   return { phase: 'stepUp', replicas, sinceMs: nowMs, reachedMs: undefined, from: level, knee };
 }
@@ -174,7 +174,8 @@ function stepUp(now: In<'stepUp'>, source: SourceSignals, situation: Situation):
   const rounds = now.knee.rounds + 1;
   const untilMs = nowMs + Math.min(longestMs, verdictMs * 2 ** (rounds - 1));
   const perSecond = Math.max(level.completedPerSecond, now.from.completedPerSecond);
-  return { phase: 'saturated', knee: { ...now.knee, perSecond, rounds }, sinceMs: nowMs, untilMs };
+  const knee = { ...now.knee, perSecond, rounds, arrivalsPerSecond: rateOf(source) };
+  return { phase: 'saturated', knee, sinceMs: nowMs, untilMs };
 }
 
 function reached(

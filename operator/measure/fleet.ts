@@ -10,12 +10,19 @@ export type Fleet = {
   readonly slotsPerReplica: number | undefined;
   readonly work: Work | undefined;
   /** Over about the last minute, so that a storm which has passed is soon forgotten. */
-  readonly recent: { readonly attempts: number; readonly succeeded: number };
+  readonly recent: Recent;
   /** Run times of the jobs that succeeded since the last pass. */
   readonly reported: { readonly jobs: number; readonly ms: number };
   /** Over about the last half minute. */
   readonly busyMs: number;
   readonly openMs: number;
+};
+
+type Recent = {
+  readonly attempts: number;
+  readonly succeeded: number;
+  readonly deliveries: number;
+  readonly firstDeliveries: number;
 };
 
 export type Work = {
@@ -39,7 +46,7 @@ export const emptyFleet: Fleet = {
   workers: new Map(),
   slotsPerReplica: undefined,
   work: undefined,
-  recent: { attempts: 0, succeeded: 0 },
+  recent: { attempts: 0, succeeded: 0, deliveries: 0, firstDeliveries: 0 },
   reported: { jobs: 0, ms: 0 },
   busyMs: 0,
   openMs: 0,
@@ -121,6 +128,8 @@ export function followFleet(
     recent: {
       attempts: fleet.recent.attempts * recentFading + sum.attempts,
       succeeded: fleet.recent.succeeded * recentFading + sum.succeeded,
+      deliveries: fleet.recent.deliveries * recentFading + sum.deliveries,
+      firstDeliveries: fleet.recent.firstDeliveries * recentFading + sum.firstDeliveries,
     },
     reported: { jobs: sum.serviceCount, ms: sum.serviceMs },
     busyMs: fleet.busyMs * fading + sum.busyMs,

@@ -316,7 +316,7 @@ function workSignals(
   return {
     attemptsPerSuccess: known(recent.attempts / Math.max(recent.succeeded, 1), atMs),
     repeatedShare: known(
-      work.deliveries < 1 ? 0 : Math.max(0, 1 - work.firstDeliveries / work.deliveries),
+      recent.deliveries < 1 ? 0 : Math.max(0, 1 - recent.firstDeliveries / recent.deliveries),
       atMs,
     ),
     successMs: count < 1 ? unreported : known(meanMs, atMs),

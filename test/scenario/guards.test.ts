@@ -90,6 +90,67 @@ describe('a consumer that is paused for a minute', () => {
   });
 });
 
+describe('a limit of unacknowledged messages that feeds four replicas', () => {
+  const rush = (second: number): number => (second < 300 ? 20 : 4);
+
+  it.each(seeds)('is named as the cause, and no longer than it limits (seed %i)', (seed) => {
+    const told = tell(story(seed, { maxAckPending: 8 }, { arrivals: rush, seconds: 600 }));
+    const reported = seconds(told, 'AckPendingLimited');
+    expect(reported.length).toBeGreaterThan(200);
+    expect(reported.at(-1)).toBeLessThan(420);
+    for (const other of others.slice(1).filter((type) => type !== 'AckPendingLimited')) {
+      expect(seconds(told, other)).toEqual([]);
+    }
+    // What it took before the limit was in use is given back, and no more is asked for.
+    expect(Math.max(...told.replicas.slice(30, 300))).toBeLessThanOrEqual(
+      Math.max(...told.replicas.slice(0, 30)),
+    );
+    expect(told.backlog.at(-1)).toBeLessThan(60);
+  });
+
+  it('is not seen where it is wide enough', () => {
+    for (const seed of seeds) {
+      expect(seconds(tell(story(seed, { maxAckPending: 60 })), 'AckPendingLimited')).toEqual([]);
+    }
+  });
+});
+
+describe('jobs that outlast the ack wait', () => {
+  const heavy = { serviceMs: 2_500, ackWaitMs: 3_000 };
+  const few = { arrivals: () => 4 };
+
+  it.each(seeds)('are named as the cause, where workers do not extend it (seed %i)', (seed) => {
+    const told = tell(story(seed, { ...heavy, extendsAckWait: false }, few));
+    expect(seconds(told, 'AckWaitTooShort').length).toBeGreaterThan(300);
+    for (const other of others.slice(1).filter((type) => type !== 'AckWaitTooShort')) {
+      expect(seconds(told, other)).toEqual([]);
+    }
+    const { diagnosis } = told.decisions.at(-1) ?? { diagnosis: [] };
+    const remedies = diagnosis.find(({ type }) => type === 'AckWaitTooShort')?.remedies ?? [];
+    expect(remedies).toHaveLength(1);
+    expect(remedies[0]?.to).toBeGreaterThan(6);
+  });
+
+  it.each([
+    { title: 'extended by the workers', model: heavy },
+    { title: 'long enough', model: { ...heavy, ackWaitMs: 30_000, extendsAckWait: false } },
+    {
+      title: 'longer than each of many failing attempts',
+      model: { failShare: () => 0.4, extendsAckWait: false },
+    },
+  ])('are not seen where it is $title', ({ model }) => {
+    for (const seed of seeds) expect(seconds(tell(story(seed, model, few)), 'AckWaitTooShort')).toEqual([]);
+  });
+
+  it('are forgotten when they are short again', () => {
+    const serviceMs = (atMs: number): number => (atMs < 120_000 ? 2_500 : 100);
+    const told = tell(story(1, { ...heavy, serviceMs, extendsAckWait: false }, few));
+    const reported = seconds(told, 'AckWaitTooShort');
+    expect(reported.length).toBeGreaterThan(60);
+    expect(reported.at(-1)).toBeLessThan(360);
+  });
+});
+
 describe('ordinary load', () => {
   it.each([
     { title: 'steady', more: {} },

@@ -314,6 +314,33 @@ describe('safety', () => {
     });
   });
 
+  it('no guard stands in the way of minReplicas, a schedule, or waking from zero', () => {
+    const blocked = { pool: 'a/b', stuck: { reason: 'MaxReplicas', root: 'a/b' }, atMs: nowMs };
+    const everyReason = (input: DecideInput): DecideInput => ({
+      ...withSource(input, (first) => ({
+        ...first,
+        paused: true,
+        stalledSinceMs: nowMs - 60_000,
+        attemptsPerSuccess: known(9, nowMs),
+        repeatedShare: known(0.9, nowMs),
+        ackWaitMs: known(1, nowMs),
+      })),
+      spec: { ...input.spec, guards: allGuards('Enforce') },
+      stages: [blocked],
+    });
+    check(fc.tuple(pool, fc.nat(300)), ([input, replicas]) => {
+      const schedule = { name: 'office', replicas, untilMs: Infinity };
+      const { minReplicas, maxReplicas } = input.spec;
+      const guarded = decide({ ...everyReason(input), schedule }).decision;
+      expect(guarded.to).toBeGreaterThanOrEqual(Math.max(minReplicas, Math.min(replicas, maxReplicas)));
+      const asleep = { ...input, signals: { ...input.signals, workload: workloadSignals() } };
+      const memory = initialMemory(0, { writtenReplicas: 0 });
+      const wakes = (mode: 'Enforce' | 'Disabled'): number =>
+        answer({ ...everyReason(asleep), memory, spec: { ...input.spec, guards: allGuards(mode) } });
+      expect(wakes('Enforce')).toBe(wakes('Disabled'));
+    });
+  });
+
   it('one more source out of sight never raises the count', () => {
     check(fc.tuple(pool, missing), ([input, lose]) => {
       const bounded = Math.max(desiredOf(input.signals), input.spec.minReplicas);
