@@ -86,7 +86,7 @@ test('the fetcher asks each host no more often than it may, comes back when told
     FETCH_TO: `${pages.stream}.new`,
     PENSTOCK_SLOTS: '8',
     PENSTOCK_KEY: 'header:host',
-    PENSTOCK_KEY_RATE_PER_SECOND: '10',
+    PENSTOCK_KEY_RATE_PER_SECOND: '5',
   });
   await until(() => queue.isDone());
   expect(await pages.messages()).toBe(9);
@@ -94,8 +94,8 @@ test('the fetcher asks each host no more often than it may, comes back when told
   for (const host of hosts) {
     const times = asked.filter((request) => request.host === host).map(({ atMs }) => atMs);
     expect(times.length).toBeGreaterThanOrEqual(4);
-    // By ten a second, the last comes no sooner; each start may be some milliseconds late, and none too early.
-    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan((times.length - 1) * 100 - 50);
+    // Started each 200 ms; half of that leaves room for a first one that is slow to arrive, and none for no limit.
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan((times.length - 1) * 100);
   }
   worker.child.kill('SIGTERM');
   expect(await worker.ended, worker.stderr()).toBe(0);
