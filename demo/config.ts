@@ -22,10 +22,19 @@ const bundledTrace = fileURLToPath(
 
 /** @throws CommanderError for `--help` (exit code 0) and for arguments that do not fit; both are printed already. */
 export function parseConfig(args: readonly string[]): DemoConfig {
-  const command = new Command('npm run demo --')
+  const command = demoCommand(
+    'npm run demo --',
+    'Replays a recorded arrival trace against real workers on a real nats-server, while the operator scales them\n' +
+      'from zero and back.',
+  );
+  return compileConfig(command.parse(args, { from: 'user' }));
+}
+
+/** A command with the options that every demo has. */
+export function demoCommand(name: string, description: string): Command {
+  return new Command(name)
     .description(
-      'Replays a recorded arrival trace against real workers on a real nats-server, while the operator scales them\n' +
-        'from zero and back. Ctrl-C ends the replay early; a second one ends everything at once.\n\n' +
+      `${description} Ctrl-C ends the replay early; a second one ends everything at once.\n\n` +
         'Exit code: 0 nothing was lost and the replicas are back at their floor, 1 otherwise, 2 wrong arguments.',
     )
     .option('--seconds <n>', 'wall time of the replay', parseNumber(1, 86_400), 90)
@@ -39,8 +48,11 @@ export function parseConfig(args: readonly string[]): DemoConfig {
     .option('--json <out>', 'write the closing figures as JSON to a file, or to stdout with "-"')
     .option('--plain', 'a log line each second instead of the redrawn view', false)
     .allowExcessArguments(false)
-    .exitOverride()
-    .parse(args, { from: 'user' });
+    .exitOverride();
+}
+
+/** What a command of `demoCommand` was given. */
+export function compileConfig(command: Command): DemoConfig {
   const options = command.opts<{
     seconds: number;
     speed: number;

@@ -1,5 +1,5 @@
 import { msToSeconds } from '#common/units.ts';
-import type { PassReport } from '../operator/report/passReport.ts';
+import type { PoolReport } from './poolReport.ts';
 
 /** What the replicas cost, from the operator's reports. */
 export type FleetUsage = {
@@ -14,7 +14,7 @@ export type FleetUsage = {
   readonly scaleActions: number;
 };
 
-export function measureFleet(reports: readonly PassReport[]): FleetUsage {
+export function measureFleet(reports: readonly PoolReport[]): FleetUsage {
   let replicaMs = 0;
   for (const [index, report] of reports.entries()) {
     const next = reports[index + 1];
@@ -29,7 +29,7 @@ export function measureFleet(reports: readonly PassReport[]): FleetUsage {
 }
 
 /** Processes that exist, whatever their state; undefined when the host could not tell. */
-export function existingReplicas({ replicas }: PassReport): number | undefined {
+export function existingReplicas({ replicas }: PoolReport): number | undefined {
   const { ready, starting, terminating, failing } = replicas;
   if (ready === null || starting === null || terminating === null || failing === null) return undefined;
   return ready + starting + terminating + failing;

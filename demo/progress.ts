@@ -1,6 +1,6 @@
 import type { Clock } from '#common/clock.ts';
 import { msToSeconds } from '#common/units.ts';
-import type { PassReport } from '../operator/report/passReport.ts';
+import type { PoolReport } from './poolReport.ts';
 
 export type Phase = 'replaying' | 'draining';
 
@@ -14,7 +14,7 @@ export type Snapshot = {
   readonly arrivalsPerSecond: number;
   readonly completionsPerSecond: number;
   /** The operator's latest report; undefined before its first pass. */
-  readonly report: PassReport | undefined;
+  readonly report: PoolReport | undefined;
   /** One value per snapshot, the latest last; null where the operator did not know. */
   readonly backlogHistory: readonly (number | null)[];
   readonly replicaHistory: readonly (number | null)[];

@@ -6,6 +6,7 @@ import { programPath } from '../tools/serverProcess.ts';
 import { bringDown, bringUp, readStatus } from './cluster.ts';
 import type { ClusterStatus } from './cluster.ts';
 import { placeOf } from './place.ts';
+import { ensurePrerequisites } from './prerequisites.ts';
 
 process.exit(await main(process.argv.slice(2)));
 
@@ -32,6 +33,10 @@ Exit code: 0 done; 1 failed, or (status) not running; 2 wrong arguments; that of
     );
   let exitCode = 0;
   const place = (): ReturnType<typeof placeOf> => placeOf(command.opts<{ name: string }>().name);
+  command
+    .command('check')
+    .description('Say what this machine lacks for a cluster; on Debian, install what can be installed.')
+    .action(() => ensurePrerequisites(say));
   command
     .command('up')
     .description('Start it; quick when the images are built, and nothing to do when it runs.')
