@@ -1,5 +1,5 @@
 /**
- * `npm run images [-- FOLDER]`: builds the Dockerfile's two targets without a registry and without Docker, and leaves
+ * `npm run images [-- FOLDER]`: builds the Dockerfile's two targets, and the demo's worker, without a registry and without Docker, and leaves
  * them as archives in FOLDER, by default out/images/. Needs root and Debian's `buildah`; leaves nothing else behind.
  *
  * The base image is made of the Node that runs this: its binary, the libraries that it is linked to, the CA

@@ -14,7 +14,7 @@ import type { View } from './view.ts';
 
 export type Demo = {
   readonly config: DemoConfig;
-  run(view: View, shutdown: Shutdown, clock: Clock): Promise<DemoSummary>;
+  readonly run: (view: View, shutdown: Shutdown, clock: Clock) => Promise<DemoSummary>;
 };
 
 /** A demo from its arguments to its closing table. Returns the exit code. */

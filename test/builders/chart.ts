@@ -34,14 +34,23 @@ export async function lint(chart: Chart, values: Values): Promise<void> {
   await helm('lint', chart, values, ['--strict']);
 }
 
+export type ReleaseTarget = {
+  readonly kubeconfig: string;
+  /** Default: the current one. */
+  readonly context?: string;
+  readonly namespace: string;
+};
+
 /** Installs, upgrades, tests or uninstalls on a cluster, as the user of the kubeconfig. */
 export async function release(
   command: 'install' | 'upgrade' | 'test' | 'uninstall',
   name: string,
-  target: { readonly kubeconfig: string; readonly namespace: string },
+  target: ReleaseTarget,
   what?: { readonly chart: Chart; readonly values: Values },
 ): Promise<void> {
-  const to = ['--kubeconfig', target.kubeconfig, '--namespace', target.namespace];
+  const { kubeconfig, context, namespace } = target;
+  const access = context === undefined ? [] : ['--kube-context', context];
+  const to = ['--kubeconfig', kubeconfig, ...access, '--namespace', namespace];
   if (what === undefined) await run([command, name, ...to]);
   else await helm(command, what.chart, what.values, [name], [...to, ...createNamespace(command)]);
 }
@@ -69,7 +78,8 @@ async function helm(
 async function run(args: readonly string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-helm-'));
   try {
-    const env = { HOME: folder };
+    // Logins of a kubeconfig may be programs.
+    const env = { HOME: folder, PATH: process.env['PATH'] };
     return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
   } finally {
     await rm(folder, { recursive: true, force: true });

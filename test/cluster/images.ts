@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
-import { requireForBundles } from '../../build/requireForBundles.ts';
 import { ImageStore } from '../../build/imageStore.ts';
 import { addPenstockImages, penstockImages } from '../../build/penstockImages.ts';
 import { programPath } from '../tools/serverProcess.ts';
@@ -11,13 +9,10 @@ import { pauseImage } from './node.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = join(root, 'out/images');
-const handlers = join(root, 'examples/handlers');
 
 /** By name of the archive; `nats` is the pinned server. */
 export const images = {
   ...penstockImages,
-  /** The worker image with the demo's handler. */
-  generator: 'localhost/generate-tokens:1',
   nats: 'localhost/nats:pinned',
   pause: pauseImage,
 } as const;
@@ -42,7 +37,6 @@ export function ensureImages(): string[] {
 function buildImages(): void {
   using store = new ImageStore();
   addPenstockImages(store);
-  addGenerator(store);
   store.addPrograms({
     name: images.nats,
     programs: [programPath('PENSTOCK_NATS_SERVER')],
@@ -54,23 +48,6 @@ function buildImages(): void {
     entrypoint: ['/usr/bin/pause'],
   });
   for (const [name, image] of Object.entries(images)) store.save(image, join(folder, `cluster-${name}.tar`));
-}
-
-function addGenerator(store: ImageStore): void {
-  const context = join(folder, 'generator');
-  buildSync({
-    absWorkingDir: root,
-    entryPoints: [join(handlers, 'generate-tokens.ts')],
-    outfile: join(context, 'handler.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    // The image has it.
-    external: ['penstock/worker'],
-    banner: { js: requireForBundles },
-  });
-  const args = { WORKER_IMAGE: images.worker };
-  store.addDockerfile(images.generator, join(handlers, 'Dockerfile'), context, args);
 }
 
 const sources = [

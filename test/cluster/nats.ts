@@ -1,18 +1,20 @@
 import type { Kubectl } from '../tools/kubectl.ts';
-import { images } from './images.ts';
 
 const name = 'nats';
 const labels = { app: name };
 const port = 4_222;
 
 /** As pods reach the server of `installNats`. */
-export const natsUrl = `nats://${name}.${name}.svc:${port}`;
+export const natsUrl = (namespace: string): string => `nats://${name}.${namespace}.svc:${port}`;
 
-/** A nats-server with JetStream, in a namespace of its own; its storage lasts as long as its pod. */
-export async function installNats(kubectl: Kubectl, image: string = images.nats): Promise<void> {
-  const metadata = { name, namespace: name };
+/** A nats-server with JetStream, in a namespace that is made for it; its storage lasts as long as its pod. */
+export async function installNats(
+  kubectl: Kubectl,
+  { namespace, image }: { readonly namespace: string; readonly image: string },
+): Promise<void> {
+  const metadata = { name, namespace };
   await kubectl.apply(
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: labels, ports: [{ port }] } },
     {
       apiVersion: 'apps/v1',
@@ -40,12 +42,21 @@ export async function installNats(kubectl: Kubectl, image: string = images.nats)
       },
     },
   );
-  await kubectl.run([`--namespace=${name}`, 'rollout', 'status', `deployment/${name}`, '--timeout=120s']);
+  await kubectl.run([
+    `--namespace=${namespace}`,
+    'rollout',
+    'status',
+    `deployment/${name}`,
+    '--timeout=120s',
+  ]);
 }
 
 /** The server's address on this machine, until disposal. */
-export async function reachNats(kubectl: Kubectl): Promise<AsyncDisposable & { readonly url: string }> {
-  const forward = await kubectl.forward(name, `deployment/${name}`, port);
+export async function reachNats(
+  kubectl: Kubectl,
+  namespace: string,
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const forward = await kubectl.forward(namespace, `deployment/${name}`, port);
   return {
     url: `nats://127.0.0.1:${forward.port}`,
     [Symbol.asyncDispose]: () => forward[Symbol.asyncDispose](),

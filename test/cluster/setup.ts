@@ -1,7 +1,8 @@
 /** One cluster for the whole suite, with a NATS server and the operator in it; gone afterwards, also after a failure. */
 import { release } from '../builders/chart.ts';
 import { bringDown, bringUp } from './cluster.ts';
-import { kubectl, operatorRelease, suitePlace } from './suite.ts';
+import { images } from './images.ts';
+import { kubectl, natsNamespace, operatorRelease, suitePlace } from './suite.ts';
 import { installNats } from './nats.ts';
 import { installMonitoringKinds } from './monitoring.ts';
 
@@ -15,7 +16,7 @@ export async function setup(): Promise<() => Promise<void>> {
   try {
     await teardown(); // What a suite that was killed has left.
     await bringUp(suitePlace, say);
-    await installNats(kubectl);
+    await installNats(kubectl, { namespace: natsNamespace, image: images.nats });
     await installMonitoringKinds(kubectl);
     await release('install', 'penstock', operatorRelease.at, operatorRelease.what);
     await kubectl.run(['--namespace=penstock', 'rollout', 'status', 'deployment/penstock', '--timeout=120s']);

@@ -5,6 +5,8 @@ import { must } from '../builders/kubernetesRig.ts';
 import { connectTo } from './access.ts';
 import { placeOf } from './place.ts';
 
+/** Where the server is that all stories use. */
+export const natsNamespace = 'nats';
 export const suitePlace = placeOf('test');
 const { kubeconfig } = suitePlace;
 export const kubectl = new Kubectl({ kubeconfig });

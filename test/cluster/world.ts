@@ -13,7 +13,7 @@ import type { Values } from '../builders/chart.ts';
 import { until } from '../builders/until.ts';
 import { images } from './images.ts';
 import { natsUrl, reachNats } from './nats.ts';
-import { imageValues, kubectl, kubernetes, suitePlace } from './suite.ts';
+import { imageValues, kubectl, kubernetes, natsNamespace, suitePlace } from './suite.ts';
 
 /** A size of the Deployment, from the time on that it was seen. */
 type Size = { readonly wanted: number; readonly ready: number; readonly atMs: number };
@@ -65,7 +65,7 @@ export async function createWorld({
 }: WorldOptions): Promise<World> {
   await using undo = new AsyncDisposableStack();
   const [stream, consumer] = [namespace.toUpperCase(), 'work'];
-  const nats = undo.use(await reachNats(kubectl));
+  const nats = undo.use(await reachNats(kubectl, natsNamespace));
   const queue = { stream, consumer, deadLetterStream: `${stream}-DEAD`, maxReplicas, slots: 1 };
   const broker = undo.use(await openBroker(nats.url, queue));
   const notes = undo.use(await openJobStream(nats.url, `${stream}-NOTES`, `notes.${namespace}`));
@@ -73,10 +73,10 @@ export async function createWorld({
   const manager = await jetstreamManager(connection);
 
   const chart = {
-    image: imageValues(images.generator),
+    image: imageValues(images.demo),
     stream,
     consumer,
-    nats: { servers: [natsUrl] },
+    nats: { servers: [natsUrl(natsNamespace)] },
     settings: {
       PENSTOCK_DEMO_LOG_SUBJECT: `notes.${namespace}`,
       PENSTOCK_DEAD_LETTER_STREAM: queue.deadLetterStream,

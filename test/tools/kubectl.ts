@@ -4,18 +4,15 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { programPath } from './serverProcess.ts';
 
-/** Which cluster, and as whom: the kubeconfig, by default kubectl's own, and a context in it, by default its current. */
-export type ClusterAccess = { readonly kubeconfig?: string; readonly context?: string };
+/** Which cluster, and as whom: the kubeconfig, and a context in it, by default its current. */
+export type ClusterAccess = { readonly kubeconfig: string; readonly context?: string };
 
 /** The pinned kubectl: the one way to a cluster that understands every kind of login. */
 export class Kubectl {
   readonly #access: readonly string[];
 
   constructor({ kubeconfig, context }: ClusterAccess) {
-    this.#access = [
-      ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
-      ...(context === undefined ? [] : [`--context=${context}`]),
-    ];
+    this.#access = [`--kubeconfig=${kubeconfig}`, ...(context === undefined ? [] : [`--context=${context}`])];
   }
 
   /**
@@ -56,19 +53,29 @@ export class Kubectl {
    * @throws Error when there is none that runs.
    */
   async forward(namespace: string, target: string, port: number): Promise<Forward> {
-    const child = this.#start(['--namespace', namespace, 'port-forward', target, `:${port}`]);
+    return await this.#open(['--namespace', namespace, 'port-forward', target, `:${port}`]);
+  }
+
+  /** Opens a port on this machine to the API server, which needs no login there. */
+  async proxy(): Promise<Forward> {
+    return await this.#open(['proxy', '--port=0']);
+  }
+
+  /** Runs a command that says which port it has opened. */
+  async #open(args: readonly string[]): Promise<Forward> {
+    const child = this.#start(args);
     let output = '';
-    const opened = await new Promise<number>((resolve, reject) => {
+    const port = await new Promise<number>((resolve, reject) => {
       const read = (chunk: Buffer): void => {
         output += chunk.toString();
-        const match = /127\.0\.0\.1:(\d+) ->/.exec(output);
+        const match = /127\.0\.0\.1:(\d+)\s/.exec(output);
         if (match !== null) resolve(Number(match[1]));
       };
       child.stdout?.on('data', read);
       child.stderr?.on('data', read);
-      child.once('exit', () => reject(new Error(`kubectl port-forward ${target}: ${output.trim()}`)));
+      child.once('exit', () => reject(new Error(`kubectl ${args.join(' ')}: ${output.trim()}`)));
     });
-    return { port: opened, [Symbol.asyncDispose]: () => end(child) };
+    return { port, [Symbol.asyncDispose]: () => end(child) };
   }
 
   /** Ends with us. */

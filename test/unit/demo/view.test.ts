@@ -13,30 +13,16 @@ const snapshot: Snapshot = {
   replicaHistory: [null, 0, 1, 2],
   report: {
     time: '2026-01-01T00:00:00.000Z',
-    pool: 'default/generate-tokens',
     replicas: { desired: 3, ready: 2, starting: 1, terminating: 0, failing: 0 },
     signals: {
       backlogMessages: 10,
-      arrivalsPerSecond: 8.5,
-      completionsPerSecond: null,
       utilization: 0.874,
-      serviceSeconds: null,
-      capacityPerReplica: null,
-      startSeconds: null,
-      withinShare: null,
-      budgetLeft: null,
     },
     decision: {
-      kind: 'hold',
-      from: 3,
-      to: null,
-      recommended: 3,
       reason: 'Enough',
       message: '3 replicas carry it \u001B[31mall\u001B[0m',
-      limitedBy: [],
     },
     outcome: null,
-    conditions: [],
   },
 };
 

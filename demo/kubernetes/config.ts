@@ -1,0 +1,58 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { images } from '../../test/cluster/images.ts';
+import { compileConfig, demoCommand } from '../config.ts';
+import type { DemoConfig } from '../config.ts';
+
+export type KubernetesDemoConfig = DemoConfig & {
+  /** An existing cluster; undefined brings one up. */
+  readonly existing: { readonly kubeconfig: string; readonly context: string } | undefined;
+  readonly images: DemoImages;
+  /** Leave everything as it is at the end. */
+  readonly keep: boolean;
+};
+
+export type DemoImages = { readonly operator: string; readonly worker: string; readonly nats: string };
+
+/** @throws CommanderError for `--help` (exit code 0) and for arguments that do not fit; both are printed already. */
+export function parseKubernetesConfig(args: readonly string[]): KubernetesDemoConfig {
+  const command = demoCommand(
+    'npm run demo:kubernetes --',
+    'Replays a recorded arrival trace against workers on Kubernetes, while the operator scales them from zero and\n' +
+      'back: both charts, and a NATS server. Without --context a cluster is brought up on this machine (Linux, root)\n' +
+      'and taken down at the end.',
+  )
+    .option('--context <name>', 'a cluster of your kubeconfig; all goes into its namespace penstock-demo')
+    .option('--operator-image <image>', 'with --context: the operator, where the cluster finds it')
+    .option('--worker-image <image>', 'with --context: the worker with examples/handlers/generate-tokens.ts')
+    .option('--nats-image <image>', 'with --context: a nats-server with JetStream', 'nats:2.12')
+    .option('--keep', 'leave everything running at the end', false)
+    .parse(args, { from: 'user' });
+  const options = command.opts<{
+    context?: string;
+    operatorImage?: string;
+    workerImage?: string;
+    natsImage: string;
+    keep: boolean;
+  }>();
+  const { context, operatorImage, workerImage, natsImage, keep } = options;
+  const config = { ...compileConfig(command), keep };
+  if (context === undefined) {
+    return {
+      ...config,
+      existing: undefined,
+      images: { operator: images.operator, worker: images.demo, nats: images.nats },
+    };
+  }
+  if (operatorImage === undefined || workerImage === undefined) {
+    return command.error(
+      'error: --context needs --operator-image and --worker-image: docs/kubernetes.md says how to make them',
+    );
+  }
+  const kubeconfig = process.env['KUBECONFIG'] ?? join(homedir(), '.kube/config');
+  return {
+    ...config,
+    existing: { kubeconfig, context },
+    images: { operator: operatorImage, worker: workerImage, nats: natsImage },
+  };
+}
