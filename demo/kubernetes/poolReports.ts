@@ -2,7 +2,7 @@ import { PenstockError } from '#common/errors.ts';
 import type { WorkerPoolStatus } from '#crds/worker-pool-status.ts';
 import type { PoolReport } from '../poolReport.ts';
 
-export type PoolReports = {
+type PoolReports = {
   readonly reports: readonly PoolReport[];
   /** Adds one of what the API server says now. */
   readonly look: () => Promise<void>;
