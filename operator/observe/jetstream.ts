@@ -25,6 +25,8 @@ const consumerInfoSchema = z.object({
     max_ack_pending: z.number().int().default(-1),
     ack_wait: z.number().nonnegative().default(0),
     max_deliver: z.number().int().default(-1),
+    deliver_subject: z.string().optional(),
+    ack_policy: z.string().default('explicit'),
     metadata: z.record(z.string(), z.string()).optional(),
   }),
   delivered: z.object({ consumer_seq: count, stream_seq: count }),
@@ -179,6 +181,17 @@ export function toFacts(info: ConsumerInfo, stream: StreamFacts | undefined): Co
     maxDeliver: info.config.max_deliver,
     stream,
   };
+}
+
+/** Why replicas cannot work on a consumer, whatever it holds; undefined when they can. */
+export function whyUnusable({ config }: ConsumerInfo): string | undefined {
+  if ((config.deliver_subject ?? '') !== '') {
+    return 'it is a push consumer, whose messages go to whoever subscribes; make a pull consumer for the workers';
+  }
+  if (config.ack_policy !== 'explicit') {
+    return `its ack policy is "${config.ack_policy}", which does not tell when a job is done; make one with ack policy explicit`;
+  }
+  return undefined;
 }
 
 /** Whoever writes metadata on a consumer may write its limits again, too; the server's own says nothing. */

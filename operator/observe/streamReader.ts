@@ -1,6 +1,6 @@
 import type { Clock } from '#common/clock.ts';
 import type { NatsConnection } from '#common/nats.ts';
-import { askConsumer, askConsumerPage, askStream, readListed, toFacts } from './jetstream.ts';
+import { askConsumer, askConsumerPage, askStream, readListed, toFacts, whyUnusable } from './jetstream.ts';
 import type { Answer, ConsumerInfo } from './jetstream.ts';
 import type { ConsumerFacts, Seen, StreamFacts } from './observation.ts';
 
@@ -177,6 +177,10 @@ function toSeen(
   stream: StreamFacts | undefined,
   atMs: number,
 ): Seen<ConsumerFacts> {
-  if (answer.kind === 'ok') return { kind: 'seen', atMs, value: toFacts(answer.value, stream) };
+  if (answer.kind === 'ok') {
+    const reason = whyUnusable(answer.value);
+    if (reason !== undefined) return { kind: 'unseen', message: reason };
+    return { kind: 'seen', atMs, value: toFacts(answer.value, stream) };
+  }
   return { kind: answer.kind === 'absent' ? 'absent' : 'unseen', message: answer.message };
 }

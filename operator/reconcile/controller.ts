@@ -209,10 +209,13 @@ export class Controller {
   /** A decision that wants to be looked at again before the next round. */
   #lookSoon(member: Member, dueMs: number): void {
     if (member.isGone) return;
-    member.soon = setTimeout(() => {
-      if (member.running !== undefined) return;
-      this.#start(member, { startedAtMs: this.#parts.clock.monotonicMs(), dueMs });
-    }, dueMs - this.#parts.clock.monotonicMs());
+    member.soon = setTimeout(
+      () => {
+        if (member.running !== undefined) return;
+        this.#start(member, { startedAtMs: this.#parts.clock.monotonicMs(), dueMs });
+      },
+      Math.max(0, dueMs - this.#parts.clock.monotonicMs()),
+    );
   }
 }
 

@@ -42,18 +42,8 @@ export class Api {
   async call(verb: Verb, where: string, options: CallOptions = {}): Promise<unknown> {
     const what = `${verb} ${where}`;
     this.#onRequest(verb);
-    const { statusCode, headers, body } = await this.#send(
-      verb,
-      where,
-      options,
-      AbortSignal.timeout(options.timeoutMs ?? defaultTimeoutMs),
-    );
-    let text: string;
-    try {
-      text = await readText(body);
-    } catch (error) {
-      throw unreachable(what, error);
-    }
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const { statusCode, headers, text } = await this.#exchange(verb, where, options, timeoutMs);
     if (statusCode >= 400) throw refused(what, statusCode, text, headers['retry-after']);
     try {
       return JSON.parse(text) as unknown;
@@ -64,6 +54,29 @@ export class Api {
         message: 'the answer is not JSON',
         cause: error,
       });
+    }
+  }
+
+  async #exchange(
+    verb: Verb,
+    where: string,
+    options: CallOptions,
+    timeoutMs: number,
+  ): Promise<{ statusCode: number; headers: Dispatcher.ResponseData['headers']; text: string }> {
+    try {
+      const { statusCode, headers, body } = await this.#send(
+        verb,
+        where,
+        options,
+        AbortSignal.timeout(timeoutMs),
+      );
+      const text = await readText(body);
+      this.#transport.heard();
+      return { statusCode, headers, text };
+    } catch (error) {
+      const failure = error instanceof ApiError ? error : unreachable(`${verb} ${where}`, error);
+      if (failure.reason === 'Timeout') this.#transport.silent(timeoutMs);
+      throw failure;
     }
   }
 

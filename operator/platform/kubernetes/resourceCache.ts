@@ -123,6 +123,8 @@ export class ResourceCache<T> {
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
       const startedMs = this.#clock.monotonicMs();
+      // What the server has asked us to wait.
+      let askedMs = 0;
       try {
         const isDue = startedMs - this.#listedMs > relistAfterMs;
         if (this.#resourceVersion === undefined || isDue) await this.#list();
@@ -136,10 +138,11 @@ export class ResourceCache<T> {
         this.#tried.resolve(undefined);
         this.#log.warn({ error: this.#lastError }, 'watch interrupted');
         if (!isExpired(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
+        askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       }
       // A server that ends every watch at once must not be asked at once again either.
       const lastedMs = this.#clock.monotonicMs() - startedMs;
-      await sleep(pauseMs * (0.5 + this.#random()) - lastedMs, signal);
+      await sleep(Math.max(askedMs, pauseMs * (0.5 + this.#random()) - lastedMs), signal);
     }
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from '#common/log.ts';
 import type { Condition, WorkerPoolStatus } from '#crds/worker-pool-status.ts';
 import type { Api } from './api.ts';
 import { path } from './api.ts';
+import { ApiError } from './apiError.ts';
 import { fieldManager } from './scaleTargets.ts';
 import type { PoolResource } from './resources.ts';
 import { figuresOf, storyOf } from './status.ts';
@@ -100,7 +101,8 @@ export class StatusWriter {
         atMs: this.#clock.monotonicMs(),
       });
     } catch (error) {
-      this.#notBeforeMs.set(key, this.#clock.monotonicMs() + retryAfterMs);
+      const askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+      this.#notBeforeMs.set(key, this.#clock.monotonicMs() + Math.max(retryAfterMs, askedMs));
       this.#log.warn({ pool: key, error: describeError(error) }, 'status not written; trying again later');
     }
   }

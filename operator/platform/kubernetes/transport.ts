@@ -22,6 +22,8 @@ export class Transport implements AsyncDisposable {
   readonly #config: KubeConfig;
   #key = '';
   #agent: Agent | undefined;
+  readonly #retired = new Set<Agent>();
+  #heardMs = 0;
 
   constructor(config: KubeConfig) {
     this.#config = config;
@@ -41,16 +43,42 @@ export class Transport implements AsyncDisposable {
     return { server: cluster.server, headers, dispatcher: this.#dispatcher(options) };
   }
 
+  /** The server has answered. */
+  heard(): void {
+    this.#heardMs = performance.now();
+  }
+
+  /**
+   * A request has waited so long in vain. All share one connection, and one over which nothing has come in that time may
+   * be dead without anybody having been told: the next request opens another. Watches stay, until they miss something.
+   */
+  silent(waitedMs: number): void {
+    if (performance.now() - this.#heardMs < waitedMs) return;
+    this.#retire();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent?.destroy();
+    this.#retire();
+    await Promise.all([...this.#retired].map((agent) => agent.destroy()));
+  }
+
+  /** Requests under way end on the old connections; the old agent closes behind them. */
+  #retire(): void {
+    const agent = this.#agent;
+    if (agent === undefined) return;
+    this.#agent = undefined;
+    this.#retired.add(agent);
+    agent
+      .close()
+      .catch(() => undefined)
+      .finally(() => this.#retired.delete(agent));
   }
 
   #dispatcher({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions): Dispatcher {
     const material = JSON.stringify([ca, cert, key, servername, rejectUnauthorized].map(String));
     const wanted = createHash('sha256').update(material).digest('hex');
     if (this.#agent !== undefined && this.#key === wanted) return this.#agent;
-    // Requests under way end on the old connections; the old agent closes behind them.
-    this.#agent?.close().catch(() => undefined);
+    this.#retire();
     this.#key = wanted;
     this.#agent = new Agent({
       connectTimeout: connectTimeoutMs,

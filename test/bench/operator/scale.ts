@@ -23,7 +23,7 @@ const idleMs = 5_000;
 const quietMs = 20_000;
 const changingMs = 40_000;
 const changedPerMinute = 0.05;
-const readyDeadlineMs = 300_000;
+const readyDeadlineMs = 600_000;
 /** The first statuses are out when so few writes come in a second. */
 const calmWritesPerSecond = 3;
 /** So often in a row, 2 s apart: a pool that has nothing to do says so after some time. */
@@ -92,6 +92,8 @@ async function measure(
     PENSTOCK_HTTP_PORT: `${port}`,
     PENSTOCK_LOG_LEVEL: 'warn',
     NODE_ENV: 'production',
+    // What Node takes in a container with the chart's memory limit, or twice that.
+    NODE_OPTIONS: `--max-old-space-size=${pools >= slowFrom ? 512 : 256}`,
   });
   const look = async (): Promise<Look> => {
     const { exitCode } = operator.child;

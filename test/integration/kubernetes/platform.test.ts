@@ -263,6 +263,29 @@ describe('pools', () => {
     expect(await desired(subject.namespace)).toBe(0);
   });
 
+  test('one that is deleted while it is passed over is not scaled any more', async () => {
+    await using subject = await create();
+    await must(api, 'DELETE', `/apis/penstock.dev/v1alpha1/namespaces/${subject.namespace}/workerpools/work`);
+    await until('no pool', () => subject.platform.pools().length === 0);
+    expect(await subject.platform.scale(subject.pool, { from: 0, to: 3, victims: [] })).toEqual({
+      kind: 'failed',
+      message: 'the pool is gone',
+    });
+    expect(await desired(subject.namespace)).toBe(0);
+  });
+
+  test('what a request has told counts until the watch knows it', async () => {
+    await using subject = await create();
+    const seen = async (): Promise<number> => {
+      const workload = await subject.platform.workload(subject.pool);
+      return workload.kind === 'seen' ? workload.value.desired : -1;
+    };
+    expect(await seen()).toBe(0);
+    await subject.platform.scale(subject.pool, { from: 0, to: 2, victims: [] });
+    // At once, whether or not the watch has told of it.
+    expect(await seen()).toBe(2);
+  });
+
   test('the cache outlives a restart of the API server', async () => {
     await using own = await startApiServer();
     await installCrds(own);

@@ -100,6 +100,29 @@ describe('the facts of a consumer', () => {
   });
 });
 
+describe('a consumer that replicas cannot work on', () => {
+  const useless: Record<string, { config: Record<string, string>; message: RegExp }> = {
+    'pushes its messages': {
+      config: { deliver_subject: 'elsewhere' },
+      message: /push consumer.*make a pull consumer/,
+    },
+    'knows no acks': { config: { ack_policy: 'none' }, message: /ack policy is "none".*explicit/ },
+  };
+  test.each(Object.entries(useless))(
+    'because it %s is unseen, with what to do',
+    async (name, { config, message }) => {
+      const stream = `USELESS-${Object.keys(useless).indexOf(name)}`;
+      const manager = await jetstreamManager(connection);
+      await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
+      await manager.consumers.add(stream, { durable_name: 'work', ack_policy: 'explicit', ...config });
+      expect(await observe(connection, { stream, consumer: 'work' })).toMatchObject({
+        kind: 'unseen',
+        message: expect.stringMatching(message) as string,
+      });
+    },
+  );
+});
+
 describe('heartbeats', () => {
   type Listening = { readonly heard: HeartbeatListener; readonly say: (payload: string) => Promise<void> };
   const listen = async (stream: string): Promise<Listening> => {
