@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runBatchWorker } from '../../../worker/index.ts';
 import type { WorkerOptions } from '../../../worker/index.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
@@ -82,6 +83,25 @@ test('what one consumer has done, another has not', async () => {
   }
   // The third is the first again, made anew: the server delivers what it had forgotten.
   expect(ran).toEqual(['mail', 'bill']);
+});
+
+test('the jobs of a batch are asked for one by one: those that are done do not reach the handler', async () => {
+  await using queue = await Queue.create(server.url);
+  const handled: string[] = [];
+  for (const keys of [
+    ['a', 'b', 'c'],
+    ['a', 'b', 'c', 'd', 'e'],
+  ]) {
+    for (const key of keys) await publishKeyed(queue, key);
+    const worker = await runBatchWorker(
+      queue.options({ dedupe: dedupe(queue), batch: { size: 3, waitMs: 50 } }),
+      (jobs) => void handled.push(...jobs.map(({ idempotencyKey }) => idempotencyKey)),
+    );
+    await until(() => queue.isDone());
+    worker.stop();
+    await worker.done;
+  }
+  expect(handled.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
 });
 
 test('a job whose ack never arrived is not run again', async () => {
