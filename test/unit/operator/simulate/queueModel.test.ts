@@ -35,24 +35,43 @@ function erlangWait(perSecond: number, servers: number, serviceSeconds: number):
   return (waitShare * serviceSeconds) / (servers - load);
 }
 
-describe('the mean wait agrees with theory within 8 %', () => {
+/** Student's t for 29 degrees of freedom, two-sided 99 %. */
+const t99 = 2.756;
+const batches = 30;
+
+/** The mean of waits with its 99 % confidence interval by batch means: neighbours depend on each other, batches hardly. */
+function meanWait({ waitsMs }: QueueModel): { readonly seconds: number; readonly plusMinus: number } {
+  const size = Math.floor(waitsMs.length / batches);
+  const means = Array.from({ length: batches }, (_, index) =>
+    mean(waitsMs.subarray(index * size, (index + 1) * size)),
+  );
+  const centre = mean(means);
+  const variance = means.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (batches - 1);
+  return { seconds: centre / 1_000, plusMinus: (t99 * Math.sqrt(variance / batches)) / 1_000 };
+}
+
+/** The interval holds what theory says, and is narrow enough to mean something. */
+function expectWait(model: QueueModel, theorySeconds: number): void {
+  const { seconds, plusMinus } = meanWait(model);
+  expect(Math.abs(seconds - theorySeconds)).toBeLessThanOrEqual(plusMinus);
+  expect(plusMinus / theorySeconds).toBeLessThan(0.15);
+}
+
+describe('the mean wait is what theory says, with 99 % confidence', () => {
   it.each([
     { perSecond: 0.7, servers: 1 },
     { perSecond: 4, servers: 5 },
     { perSecond: 17, servers: 20 },
   ])('M/M/$servers at $perSecond/s', ({ perSecond, servers }) => {
-    const wait = mean(steady(perSecond, servers).waitsMs) / 1_000;
-    expect(Math.abs(wait / erlangWait(perSecond, servers, 1) - 1)).toBeLessThan(0.08);
+    expectWait(steady(perSecond, servers), erlangWait(perSecond, servers, 1));
   });
 
   it('M/D/1, which waits half of M/M/1 (Pollaczek and Khinchine)', () => {
-    const wait = mean(steady(0.7, 1, { serviceMs: () => 1_000 }).waitsMs) / 1_000;
-    expect(Math.abs(wait / (erlangWait(0.7, 1, 1) / 2) - 1)).toBeLessThan(0.08);
+    expectWait(steady(0.7, 1, { serviceMs: () => 1_000 }), erlangWait(0.7, 1, 1) / 2);
   });
 
   it('slots of one replica are as good as replicas', () => {
-    const wait = mean(steady(4, 1, { slots: 5 }).waitsMs) / 1_000;
-    expect(Math.abs(wait / erlangWait(4, 5, 1) - 1)).toBeLessThan(0.08);
+    expectWait(steady(4, 1, { slots: 5 }), erlangWait(4, 5, 1));
   });
 });
 
