@@ -21,10 +21,10 @@ export function page(text: PageText, runs: readonly Run[]): string {
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(title)}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid #ddd }
-th { font-weight: 600; vertical-align: bottom } td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
-td:first-child { white-space: nowrap } tr.cheapest { background: #e6f2ea; font-weight: 600 } tr.beaten, tr.late { color: #777 }
+th { font-weight: 600; vertical-align: bottom } td:first-child, th:first-child { text-align: left }
+td:first-child { white-space: nowrap } td small { display: block; padding-left: 1.35em } tr.cheapest { background: #e6f2ea; font-weight: 600 } tr.beaten, tr.late { color: #777 }
 .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem }
 dt { font-weight: 600; float: left; clear: left; margin-right: .5em }
 </style>
@@ -62,10 +62,11 @@ function table(runs: readonly Run[], objectiveSeconds: number): string {
     const [name = '', ...cells] = outcomeCells(outcome).map(escape);
     const verdict = found[index] ?? { kind: 'fair' };
     const dot = `<span class="dot" style="background:${colourOf(index)}"></span>`;
-    const texts = [`${dot}${name}`, ...cells, escape(verdictText(verdict))];
+    const meaning = escape(verdictText(verdict));
+    const texts = [`${dot}${name}${meaning === '' ? '' : `<small>${meaning}</small>`}`, ...cells];
     return `<tr class="${verdict.kind}">${texts.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
-  const headings = [...outcomeHeadings, ''].map((heading) => `<th>${escape(heading)}</th>`).join('');
+  const headings = outcomeHeadings.map((heading) => `<th>${escape(heading)}</th>`).join('');
   return `<table><tr>${headings}</tr>${rows.join('')}</table>`;
 }
 
