@@ -16,6 +16,7 @@ import { simulateBench } from './simulate.ts';
 import { renderResult } from './table.ts';
 import { drain } from './worker/drain.ts';
 import { duplicates } from './worker/duplicates.ts';
+import { workerFeatures } from './worker/features.ts';
 import { workerFairness } from './worker/fairness.ts';
 import { workerLatency } from './worker/latency.ts';
 import { publisher } from './worker/publisher.ts';
@@ -24,6 +25,7 @@ import { workerThroughput } from './worker/throughput.ts';
 
 const benches: readonly Bench[] = [
   workerThroughput,
+  workerFeatures,
   workerLatency,
   workerFairness,
   drain,

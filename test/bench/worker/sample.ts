@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import type { FeatureName } from './peers/features.ts';
 import type { PeerName } from './peers/peers.ts';
 
 export type Task = {
-  readonly peer: PeerName;
+  readonly peer: PeerName | FeatureName;
   readonly url: string;
   readonly stream: string;
   readonly consumer: string;

@@ -1,9 +1,9 @@
 import { AckPolicy, jetstreamManager } from '@nats-io/jetstream';
-import { connect, createInbox } from '@nats-io/transport-node';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { connect } from '@nats-io/transport-node';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import { summarize } from '../bench.ts';
 import type { Bench, BenchIo, BenchRatio, BenchRow } from '../bench.ts';
+import { fill } from './fill.ts';
 import { openBullMq, openGraphileWorker } from './otherQueues.ts';
 import type { OtherQueue } from './otherQueues.ts';
 import { natsPeers } from './peers/peers.ts';
@@ -87,7 +87,7 @@ async function measurePeers(
   const stream = `BYTES_${bytes}`;
   await jsm.streams.add({ name: stream, subjects: [stream] });
   io.say(`storing ${messages} messages of ${bytes} B`);
-  await fill(connection, stream, bytes);
+  await fill(connection, stream, bytes, messages);
   const samples: Record<PeerName, Sample[]> = {
     'bare loop': [],
     'consume() callback': [],
@@ -124,31 +124,6 @@ async function measurePeers(
   }
   await connection.close();
   return samples;
-}
-
-const unackedPublishes = 1_000;
-
-async function fill(connection: NatsConnection, subject: string, bytes: number): Promise<void> {
-  const payload = new Uint8Array(bytes).fill(120);
-  const inbox = createInbox();
-  const filled = Promise.withResolvers<undefined>();
-  let sent = 0;
-  let stored = 0;
-  const publish = (): void => {
-    while (sent < messages && sent - stored < unackedPublishes) {
-      sent += 1;
-      connection.publish(subject, payload, { reply: inbox });
-    }
-  };
-  connection.subscribe(inbox, {
-    callback: () => {
-      stored += 1;
-      publish();
-      if (stored === messages) filled.resolve(undefined);
-    },
-  });
-  publish();
-  await filled.promise;
 }
 
 function toRow(name: string, samples: readonly Sample[]): BenchRow {

@@ -1,0 +1,88 @@
+import { createLogger } from '#common/log.ts';
+import { runBatchWorker, runWorker } from '../../../../worker/index.ts';
+import type { Handler, Job, RunningWorker, WorkerOptions } from '../../../../worker/index.ts';
+import type { Peer, PeerTask } from './peer.ts';
+
+/** Each feature of the worker alone, set so that it holds nothing back: what is left is its price. */
+const featureOptions = {
+  'all features off': {},
+  'keyed lanes, 1,000 keys': { key: (job: Job) => `${job.sequence % 1_000}`, ordered: true },
+  'rate of the worker': { rate: { perSecond: 1_000_000, burst: 100_000 } },
+  'rate per key, 1,000 keys': {
+    key: (job: Job) => `${job.sequence % 1_000}`,
+    keyRate: { perSecond: 1_000_000, burst: 100_000 },
+  },
+  'shed by age': { overload: 'shed', maxAgeMs: 3_600_000 },
+  weights: { weight: () => 1 },
+  'adaptive slots': { slots: 128, maxSlots: 256 },
+  'retry budget': { retryBudget: {} },
+  breaker: { breaker: {} },
+  'confirmed acks': { confirmAcks: true },
+} as const satisfies Record<string, Partial<WorkerOptions>>;
+
+const quiet = (task: PeerTask): WorkerOptions => ({
+  stream: task.stream,
+  consumer: task.consumer,
+  nats: { servers: [task.url] },
+  slots: task.slots,
+  prefetch: task.window - task.slots,
+  http: { host: '127.0.0.1', port: 0 },
+  logger: createLogger('worker', 'warn', 2),
+});
+
+const stopping = (worker: RunningWorker): { stop(): Promise<void> } => ({
+  async stop() {
+    worker.stop();
+    await worker.done;
+  },
+});
+
+const single =
+  (options: Partial<WorkerOptions>): Peer =>
+  async (task) =>
+    stopping(await runWorker({ ...quiet(task), ...options }, () => task.handle()));
+
+const calling =
+  (options: Partial<WorkerOptions>, toHandler: (task: PeerTask) => Handler): Peer =>
+  async (task) =>
+    stopping(await runWorker({ ...quiet(task), ...options }, toHandler(task)));
+
+const batches =
+  (size: number): Peer =>
+  async (task) => {
+    const options = { ...quiet(task), slots: 2, prefetch: 2 * size, batch: { size, waitMs: 50 } };
+    return stopping(
+      await runBatchWorker(options, (jobs) => {
+        for (let handled = 0; handled < jobs.length; handled += 1) task.handle();
+      }),
+    );
+  };
+
+export type FeatureName =
+  | keyof typeof featureOptions
+  | 'async handler'
+  | 'a named limit'
+  | 'state of slots'
+  | 'batches of 100'
+  | 'batches of 1,000';
+
+/** The first is what the others are compared with; the asynchronous ones are to be compared with `async handler`. */
+export const featurePeers: Readonly<Record<FeatureName, Peer>> = {
+  ...(Object.fromEntries(
+    Object.entries(featureOptions).map(([name, options]) => [name, single(options)]),
+  ) as Record<keyof typeof featureOptions, Peer>), // The entries of a constant object.
+  'async handler': calling({}, (task) => async () => {
+    task.handle();
+    await Promise.resolve();
+  }),
+  'a named limit': calling({ limits: { database: 1_000 } }, (task) => async (_, context) => {
+    using _permit = await context.limit('database');
+    task.handle();
+  }),
+  'state of slots': calling({ slotState: { build: () => 1 } }, (task) => async (_, context) => {
+    await context.slotState();
+    task.handle();
+  }),
+  'batches of 100': batches(100),
+  'batches of 1,000': batches(1_000),
+};
