@@ -23,7 +23,7 @@ export type AdmissionOptions = {
   readonly rate?: { readonly perSecond: number; readonly burst?: number };
   /** The same for each key. */
   readonly keyRate?: { readonly perSecond: number; readonly burst?: number };
-  /** Jobs that may wait for their key or its rate before no more are asked for. Default 1,000. */
+  /** Jobs that may wait for their key or its rate before no more are asked for. Default 250. */
   readonly maxWaiting?: number;
   /** What becomes of jobs that cannot start now: see docs/worker.md. Default wait. */
   readonly overload?: Overload['kind'];
@@ -45,7 +45,12 @@ export type AdmissionPolicy = {
   readonly maxWaiting: number;
 };
 
-export const admissionDefaults = { burst: 1, maxWaiting: 1_000, rejectDelayMs: 5_000 } as const;
+export const admissionDefaults = {
+  burst: 1,
+  /** A quarter of what the server lets all replicas hold unless told otherwise. */
+  maxWaiting: 250,
+  rejectDelayMs: 5_000,
+} as const;
 
 /**
  * @returns undefined when nothing is set that could keep a job from starting.

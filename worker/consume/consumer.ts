@@ -4,6 +4,7 @@ import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import { msToNanos, nanosToMs } from '#common/units.ts';
 import { JetStreamError, apiErrors, requestApi } from '../jetstream/api.ts';
+import type { AdmissionPolicy } from './admissionPolicy.ts';
 import { ackWaitMs, checkFit, consumerInfoSchema } from './fit.ts';
 import type { ConsumerInfo, Needs } from './fit.ts';
 import type { PullLimits } from './pull.ts';
@@ -27,12 +28,16 @@ export type ConsumerSettings = Needs & {
 
 /** What is wanted of one of the consumers that a worker names; of several, each may fill its share of the slots. */
 export function consumerSettings(
-  settings: Omit<ConsumerSettings, 'consumer'> & { readonly consumers: readonly string[] },
+  settings: Omit<ConsumerSettings, 'consumer' | 'maxWaiting'> & {
+    readonly consumers: readonly string[];
+    readonly admission: AdmissionPolicy | undefined;
+  },
   index: number,
 ): ConsumerSettings {
-  const { stream, consumers, create, maxAttempts } = settings;
+  const { stream, consumers, create, maxAttempts, admission } = settings;
+  const maxWaiting = admission?.key === undefined ? 0 : admission.maxWaiting;
   const slots = Math.ceil(settings.slots / consumers.length);
-  return { stream, consumer: consumers[index] ?? '', create, maxAttempts, slots };
+  return { stream, consumer: consumers[index] ?? '', create, maxAttempts, slots, maxWaiting };
 }
 
 /**

@@ -27,6 +27,8 @@ export type ConsumerInfo = z.infer<typeof consumerInfoSchema>;
 export type Needs = {
   readonly slots: number;
   readonly maxAttempts: number;
+  /** Jobs that may wait for their key beside those in slots; 0 when jobs have no key. */
+  readonly maxWaiting: number;
 };
 
 export type Fit = {
@@ -80,6 +82,16 @@ export function checkFit({ config }: ConsumerInfo, needs: Needs): Fit {
   if (config.max_ack_pending > 0 && config.max_ack_pending < needs.slots) {
     warnings.push(
       `its max_ack_pending is ${config.max_ack_pending}, below the ${needs.slots} slots of one replica: slots stay idle`,
+    );
+  }
+  if (
+    needs.maxWaiting > 0 &&
+    config.max_ack_pending > 0 &&
+    config.max_ack_pending < needs.slots + needs.maxWaiting
+  ) {
+    warnings.push(
+      `its max_ack_pending is ${config.max_ack_pending}: ${needs.maxWaiting} jobs that wait for their key in one ` +
+        'replica can use it up, and other keys stand still; raise it, or lower maxWaiting',
     );
   }
   return { faults, warnings };

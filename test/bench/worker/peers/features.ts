@@ -53,7 +53,7 @@ const batches =
     const options = { ...quiet(task), slots: 2, prefetch: 2 * size, batch: { size, waitMs: 50 } };
     return stopping(
       await runBatchWorker(options, (jobs) => {
-        for (let handled = 0; handled < jobs.length; handled += 1) task.handle();
+        jobs.forEach(() => task.handle());
       }),
     );
   };

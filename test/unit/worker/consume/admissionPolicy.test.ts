@@ -14,7 +14,7 @@ test('what is not set gets its default', () => {
     rate: undefined,
     overload: { kind: 'wait' },
     weight: undefined,
-    maxWaiting: 1_000,
+    maxWaiting: 250,
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ackWaitMs, checkFit, consumerInfoSchema } from '../../../../worker/consume/fit.ts';
 
-const needs = { slots: 8, maxAttempts: 5 };
+const needs = { slots: 8, maxAttempts: 5, maxWaiting: 0 };
 const good = {
   ack_policy: 'explicit',
   ack_wait: 30e9,
@@ -9,11 +9,11 @@ const good = {
   max_ack_pending: 1_000,
   max_waiting: 512,
 };
-const check = (config: object): ReturnType<typeof checkFit> =>
-  checkFit(
-    consumerInfoSchema.parse({ num_pending: 0, num_ack_pending: 0, config: { ...good, ...config } }),
-    needs,
-  );
+const check = (config: object, more = {}): ReturnType<typeof checkFit> =>
+  checkFit(consumerInfoSchema.parse({ num_pending: 0, num_ack_pending: 0, config: { ...good, ...config } }), {
+    ...needs,
+    ...more,
+  });
 
 describe('a consumer', () => {
   test('that fits draws no remark', () => expect(check({})).toEqual({ faults: [], warnings: [] }));
@@ -37,6 +37,14 @@ describe('a consumer', () => {
       else expect(fit.warnings.join()).toContain(warning);
     });
   }
+
+  test('that jobs which wait for their key could fill draws a remark', () => {
+    expect(check({ max_ack_pending: 257 }, { maxWaiting: 250 }).warnings.join()).toContain(
+      'lower maxWaiting',
+    );
+    expect(check({ max_ack_pending: 258 }, { maxWaiting: 250 }).warnings).toEqual([]);
+    expect(check({ max_ack_pending: -1 }, { maxWaiting: 250 }).warnings).toEqual([]);
+  });
 
   test('waits as long as its backoff list says first, else ack_wait, else the default', () => {
     expect(ackWaitMs({ backoff: [1e9], ack_wait: 30e9 })).toBe(1_000);
