@@ -5,7 +5,7 @@ export type RatePolicy = {
   readonly burst: number;
 };
 
-/** At about 100 bytes each. Beyond it the key that was used least recently is forgotten: its bucket counts as full. */
+/** At about 100 bytes each. Beyond it keys are forgotten, those first that were not used for long: their buckets count as full. */
 const mostKeys = 100_000;
 
 /**
@@ -18,6 +18,8 @@ export class RateLimit {
   readonly #toleranceMs: number;
   /** In order of last use. */
   readonly #fullAtMs = new Map<string, number>();
+  /** Goes round and round: to begin at the front each time would mean to pass all that was deleted there. */
+  #walk = this.#fullAtMs.entries();
 
   constructor({ perSecond, burst }: RatePolicy) {
     this.#intervalMs = 1_000 / perSecond;
@@ -45,14 +47,16 @@ export class RateLimit {
     return startMs;
   }
 
-  /** Looks at two per token taken, so that it costs nothing and still outruns the growth. */
+  /** Looks at two per token taken, so that it costs little and still outruns the growth. */
   #forget(nowMs: number): void {
-    let looked = 0;
-    for (const [key, fullAtMs] of this.#fullAtMs) {
-      if (fullAtMs > nowMs && this.#fullAtMs.size <= mostKeys) return;
-      this.#fullAtMs.delete(key);
-      looked += 1;
-      if (looked === 2) return;
+    for (let looks = 0; looks < 2; looks += 1) {
+      const next = this.#walk.next();
+      if (next.done === true) {
+        this.#walk = this.#fullAtMs.entries();
+        return;
+      }
+      const [key, fullAtMs] = next.value;
+      if (fullAtMs <= nowMs || this.#fullAtMs.size > mostKeys) this.#fullAtMs.delete(key);
     }
   }
 }
