@@ -116,7 +116,7 @@ describe('a command that misbehaves', () => {
     await using queue = await Queue.create(nats.url);
     await queue.publish(1);
     await using worker = await startWorker(
-      queue.options({ jobTimeoutMs: 300, maxAttempts: 1 }),
+      queue.options({ jobTimeoutMs: 1_500, maxAttempts: 1 }),
       await shell(`trap 'echo term > $FOLDER/term' TERM; sleep 100 & echo $$ $! > $FOLDER/pids
                    while :; do sleep 1; done`),
     );

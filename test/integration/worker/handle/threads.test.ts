@@ -47,12 +47,12 @@ describe('a job in a thread', () => {
     },
     'that heeds the abort ends by itself': {
       mood: 'polite',
-      jobTimeoutMs: 2_000,
+      jobTimeoutMs: 4_000,
       counters: { succeeded: 1, retried: 1, timedOut: 1 },
     },
     'that blocks its thread beyond its time limit is killed': {
       mood: 'block',
-      jobTimeoutMs: 2_000,
+      jobTimeoutMs: 4_000,
       counters: { succeeded: 1, retried: 1, timedOut: 1 },
     },
   };
