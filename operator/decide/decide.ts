@@ -11,7 +11,8 @@ import { followExperiment } from './experiment.ts';
 import { ackPendingGuard } from './guards/ackPending.ts';
 import { ackWaitGuard } from './guards/ackWait.ts';
 import { downstreamGuard, downstreamTest } from './guards/downstream.ts';
-import { enforce } from './guards/guard.ts';
+import { enforce, objections } from './guards/guard.ts';
+import type { Objection } from './guards/guard.ts';
 import { idleWorkersGuard } from './guards/idleWorkers.ts';
 import { poisonGuard } from './guards/poison.ts';
 import { retriesGuard } from './guards/retries.ts';
@@ -54,7 +55,12 @@ const guards = [
 ];
 
 /** From what the demand asks for to what is wanted. The order matters: each rule sees what those before it left. */
-const wantedRules: readonly Rule[] = [missingData, fallback, ...guards.map(enforce), deadBand];
+const wantedRules = (found: readonly Objection[]): readonly Rule[] => [
+  missingData,
+  fallback,
+  ...found.map(enforce),
+  deadBand,
+];
 
 /** From what is wanted to what is done now. */
 const allowedRules: readonly Rule[] = [
@@ -94,7 +100,8 @@ export function decide(input: DecideInput): Decided {
   const experiment = followExperiment(facts);
   const situation = { ...facts, memory: { ...facts.memory, experiment } };
   const asked: Proposal = { replicas: situation.demand.replicas, limitedBy: [], isFallback: false };
-  const wanted = apply(wantedRules, asked, situation);
+  const found = objections(guards, situation);
+  const wanted = apply(wantedRules(found), asked, situation);
   const allowed = apply(allowedRules, wanted, situation);
   const recommendations = remember(
     situation.memory.recommendations,
@@ -103,7 +110,7 @@ export function decide(input: DecideInput): Decided {
   );
   const ackPending = followAckPending(situation, allowed.replicas);
   return {
-    decision: conclude(situation, allowed, ackPending),
+    decision: conclude(situation, allowed, found, ackPending),
     memory: { ...memory, recommendations, experiment, ackPending: ackPending.memory },
   };
 }
@@ -140,6 +147,7 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
 function conclude(
   situation: Situation,
   { replicas, limitedBy, isFallback }: Proposal,
+  found: readonly Objection[],
   { changes, diagnosis }: AckPendingDecided,
 ): Decision {
   const { current, demand, signals, nowMs } = situation;
@@ -160,7 +168,7 @@ function conclude(
         : `${demanded}; ${lastLimit.message}`,
     limitedBy,
     ackPending: changes,
-    diagnosis: [...diagnose(situation, limitedBy, guards, replicas), ...diagnosis],
+    diagnosis: [...diagnose(situation, limitedBy, found, replicas), ...diagnosis],
     evidence,
     nextCheckMs: Math.max(0, Math.min(longestCheckMs, untilMs - nowMs)),
   };

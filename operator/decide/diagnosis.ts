@@ -1,6 +1,6 @@
 import type { Diagnosis, Limit } from './decision.ts';
 import { sourceName, unseenFor } from './freshness.ts';
-import type { Guard } from './guards/guard.ts';
+import type { Objection } from './guards/guard.ts';
 import { outlook } from './outlook.ts';
 import type { Situation } from './situation.ts';
 import type { WorkloadSignals } from '../measure/signals.ts';
@@ -9,10 +9,10 @@ import type { WorkloadSignals } from '../measure/signals.ts';
 export function diagnose(
   situation: Situation,
   limitedBy: readonly Limit[],
-  guards: readonly Guard[],
+  found: readonly Objection[],
   replicas: number,
 ): readonly Diagnosis[] {
-  const obstacles = guards.flatMap((guard) => guardDiagnosis(guard, situation));
+  const obstacles = found.map(guardDiagnosis);
   return [
     targetDiagnosis(situation.workload),
     sourceDiagnosis(situation),
@@ -69,10 +69,7 @@ function limitedDiagnosis(limitedBy: readonly Limit[]): Diagnosis {
   return { type, status: 'True', reason: last.reason, message: last.message };
 }
 
-function guardDiagnosis(guard: Guard, situation: Situation): readonly Diagnosis[] {
-  if (situation.spec.guards[guard.name] === 'Disabled') return [];
-  const verdict = guard.check(situation);
-  if (verdict.kind === 'ok') return [];
-  const { condition, reason, message, remedies } = verdict;
-  return [{ ...condition, reason, message, ...(remedies.length > 0 && { remedies }) }];
+function guardDiagnosis({ finding }: Objection): Diagnosis {
+  const { condition, reason, message, remedies } = finding;
+  return { ...condition, reason, message, ...(remedies.length > 0 && { remedies }) };
 }

@@ -10,19 +10,22 @@ export type Guard = {
   readonly check: (situation: Situation) => Verdict;
 };
 
-export type Verdict =
-  | { readonly kind: 'ok' }
-  | {
-      readonly kind: 'useless';
-      readonly reason: LimitReason;
-      readonly condition: Pick<Diagnosis, 'type' | 'status'>;
-      /** More replicas than this would not help. */
-      readonly usefulReplicas: number;
-      readonly message: string;
-      readonly remedies: readonly Remedy[];
-      /** When it is tried anew by itself whether more would help, monotonic milliseconds. */
-      readonly untilMs?: number;
-    };
+export type Verdict = { readonly kind: 'ok' } | Useless;
+
+export type Useless = {
+  readonly kind: 'useless';
+  readonly reason: LimitReason;
+  readonly condition: Pick<Diagnosis, 'type' | 'status'>;
+  /** More replicas than this would not help. */
+  readonly usefulReplicas: number;
+  readonly message: string;
+  readonly remedies: readonly Remedy[];
+  /** When it is tried anew by itself whether more would help, monotonic milliseconds. */
+  readonly untilMs?: number;
+};
+
+/** A finding of a guard that is not disabled. */
+export type Objection = { readonly finding: Useless; readonly isEnforced: boolean };
 
 export const ok: Verdict = { kind: 'ok' };
 
@@ -41,16 +44,22 @@ export const useless = (
   remedies,
 });
 
+/** Asks each guard once: what it finds both limits the replicas and is reported. */
+export function objections(guards: readonly Guard[], situation: Situation): readonly Objection[] {
+  const { guards: modes } = situation.spec;
+  return guards.flatMap(({ name, check }) => {
+    if (modes[name] === 'Disabled') return [];
+    const finding = check(situation);
+    return finding.kind === 'ok' ? [] : [{ finding, isEnforced: modes[name] === 'Enforce' }];
+  });
+}
+
 /** A guard only ever limits an increase: never below the current replicas, and never the way out of zero. */
-export function enforce(guard: Guard): Rule {
-  return (proposal, situation) => {
-    const { current, spec } = situation;
-    if (spec.guards[guard.name] !== 'Enforce' || current === 0 || proposal.replicas <= current)
-      return proposal;
-    const verdict = guard.check(situation);
-    if (verdict.kind === 'ok') return proposal;
-    const replicas = Math.min(proposal.replicas, Math.max(current, verdict.usefulReplicas));
-    const { reason, message, untilMs } = verdict;
+export function enforce({ finding, isEnforced }: Objection): Rule {
+  return (proposal, { current }) => {
+    if (!isEnforced || current === 0 || proposal.replicas <= current) return proposal;
+    const replicas = Math.min(proposal.replicas, Math.max(current, finding.usefulReplicas));
+    const { reason, message, untilMs } = finding;
     return limit(proposal, { reason, replicas, message, ...(untilMs !== undefined && { untilMs }) });
   };
 }
