@@ -9,6 +9,7 @@ export const apiErrors = {
   consumerNotFound: 10014,
   streamNotFound: 10059,
   streamNameInUse: 10058,
+  streamSubjectsOverlap: 10065,
   /** The second one hides the number that is there. */
   wrongLastSequence: [10071, 10164],
 } as const;

@@ -40,7 +40,12 @@ export async function ensureStream(
     await requestApi(connection, `STREAM.CREATE.${name}`, { name, num_replicas, ...config });
     log.info({ stream: name, holds }, 'created a stream');
   } catch (error) {
-    const raced = error instanceof JetStreamError && error.errorCode === apiErrors.streamNameInUse;
-    if (!raced) log.warn({ stream: name, holds, error: describeError(error) }, 'cannot create a stream');
+    const code = error instanceof JetStreamError ? error.errorCode : undefined;
+    if (code === apiErrors.streamNameInUse) return; // Somebody was faster.
+    const remedy =
+      code === apiErrors.streamSubjectsOverlap
+        ? '; name the stream that has these subjects already, or set a subject outside them'
+        : '';
+    log.warn({ stream: name, holds, error: describeError(error) }, `cannot create a stream${remedy}`);
   }
 }

@@ -12,7 +12,7 @@ export type Guard = {
 
 export type Verdict = { readonly kind: 'ok' } | Useless;
 
-export type Useless = {
+type Useless = {
   readonly kind: 'useless';
   readonly reason: LimitReason;
   readonly condition: Pick<Diagnosis, 'type' | 'status'>;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { headers } from '@nats-io/transport-node';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Discard } from '../../../worker/index.ts';
 import type { Job } from '../../../worker/index.ts';
@@ -185,6 +186,18 @@ describe('dead letters', () => {
     await queue.jsm.streams.purge(deadLetter.stream);
     await until(() => queue.isDone());
     expect(await queue.messages()).toBe(0);
+  });
+
+  test('whose subjects another stream has already: the log names the remedy', async () => {
+    await using queue = await Queue.create(server.url);
+    const subject = `dead.${queue.stream}`;
+    await queue.jsm.streams.add({ name: `GRAVES_${queue.stream}`, subjects: [subject] });
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    const deadLetter = { stream: `DEAD_${queue.stream}`, subject };
+    await using _ = await startWorker(queue.options({ deadLetter, logger }), () => undefined);
+    await until(() => lines.length > 0);
+    expect(lines.join('')).toContain('name the stream that has these subjects already');
   });
 
   test('that this user may not write leave the jobs in the queue', async () => {
