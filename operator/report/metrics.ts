@@ -3,15 +3,38 @@ import type { PassReport, PassTimes } from './passReport.ts';
 
 const byPool = ['pool'] as const;
 
+type Figure = { readonly help: string; readonly read: (report: PassReport) => number | null };
+const figures: Readonly<Record<string, Figure>> = {
+  recommended_replicas: {
+    help: 'Replicas that the demand alone asks for.',
+    read: (r) => r.decision.recommended,
+  },
+  backlog_messages: { help: 'Messages not resolved yet.', read: (r) => r.signals.backlogMessages },
+  arrivals_per_second: { help: 'Arrival rate.', read: (r) => r.signals.arrivalsPerSecond },
+  completions_per_second: { help: 'Completion rate.', read: (r) => r.signals.completionsPerSecond },
+  utilization_ratio: { help: 'Share of open slots that run a job.', read: (r) => r.signals.utilization },
+  service_seconds: { help: 'Mean run time of a job.', read: (r) => r.signals.serviceSeconds },
+  replica_capacity_per_second: {
+    help: 'Jobs per second that one replica can complete.',
+    read: (r) => r.signals.capacityPerReplica,
+  },
+  jobs_in_time_ratio: {
+    help: 'Share of the jobs of the last hour that began within the objective.',
+    read: (r) => r.signals.withinShare,
+  },
+  error_budget_left_ratio: {
+    help: 'What is left of the share of those jobs that may be late.',
+    read: (r) => r.signals.budgetLeft,
+  },
+  start_seconds: { help: 'Time from a new replica to its first job.', read: (r) => r.signals.startSeconds },
+};
+
 /**
  * What Prometheus sees of the operator. One series per pool and figure; a figure that is not known has no sample,
  * so that an alert on it is "absent" and never a false 0. docs/metrics.md lists them.
  */
 export class OperatorMetrics {
   readonly #registry = new Registry();
-  readonly #replicas: Gauge<'pool' | 'state'>;
-  readonly #gauges: readonly (readonly [Gauge<'pool'>, (report: PassReport) => number | null])[];
-  readonly #condition: Gauge<'pool' | 'type'>;
   readonly #passSeconds: Histogram;
   readonly #latenessSeconds: Histogram;
   readonly #apiRequests: Counter<'verb'>;
@@ -20,49 +43,15 @@ export class OperatorMetrics {
   readonly #writeFailures: Counter<'pool'>;
   readonly #holds: Counter<'pool' | 'reason'>;
   readonly #recordLines: Counter<'outcome'>;
+  /** Of each pool the last report: the gauges are made of them when they are asked for. */
+  readonly #reports = new Map<string, PassReport>();
+  /** Pools that have counters. */
   readonly #known = new Set<string>();
 
   constructor() {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
-    const gauge = (name: string, help: string): Gauge<'pool'> =>
-      new Gauge({ name: `penstock_pool_${name}`, help, labelNames: byPool, registers });
-    this.#replicas = new Gauge({
-      name: 'penstock_pool_replicas',
-      help: 'Replicas by state; desired is what the workload was asked for last.',
-      labelNames: ['pool', 'state'],
-      registers,
-    });
-    this.#gauges = [
-      [
-        gauge('recommended_replicas', 'Replicas that the demand alone asks for.'),
-        (r) => r.decision.recommended,
-      ],
-      [gauge('backlog_messages', 'Messages not resolved yet.'), (r) => r.signals.backlogMessages],
-      [gauge('arrivals_per_second', 'Arrival rate.'), (r) => r.signals.arrivalsPerSecond],
-      [gauge('completions_per_second', 'Completion rate.'), (r) => r.signals.completionsPerSecond],
-      [gauge('utilization_ratio', 'Share of open slots that run a job.'), (r) => r.signals.utilization],
-      [gauge('service_seconds', 'Mean run time of a job.'), (r) => r.signals.serviceSeconds],
-      [
-        gauge('replica_capacity_per_second', 'Jobs per second that one replica can complete.'),
-        (r) => r.signals.capacityPerReplica,
-      ],
-      [
-        gauge('jobs_in_time_ratio', 'Share of the jobs of the last hour that began within the objective.'),
-        (r) => r.signals.withinShare,
-      ],
-      [
-        gauge('error_budget_left_ratio', 'What is left of the share of those jobs that may be late.'),
-        (r) => r.signals.budgetLeft,
-      ],
-      [gauge('start_seconds', 'Time from a new replica to its first job.'), (r) => r.signals.startSeconds],
-    ];
-    this.#condition = new Gauge({
-      name: 'penstock_pool_condition',
-      help: 'Conditions: 1 true, 0 false, no sample while unknown.',
-      labelNames: ['pool', 'type'],
-      registers,
-    });
+    this.#createGauges();
     this.#scales = new Counter({
       name: 'penstock_pool_scales_total',
       help: 'Changes of the replicas that were written.',
@@ -123,15 +112,11 @@ export class OperatorMetrics {
   }
 
   observe(report: PassReport, { passMs, latenessMs }: PassTimes): void {
-    const { pool, replicas, decision, outcome } = report;
+    const { pool, decision, outcome } = report;
     this.#known.add(pool);
+    this.#reports.set(pool, report);
     this.#passSeconds.observe(passMs / 1_000);
     this.#latenessSeconds.observe(latenessMs / 1_000);
-    for (const [state, value] of Object.entries(replicas)) set(this.#replicas, { pool, state }, value);
-    for (const [gauge, read] of this.#gauges) set(gauge, { pool }, read(report));
-    for (const { type, status } of report.conditions) {
-      set(this.#condition, { pool, type }, status === 'Unknown' ? null : Number(status === 'True'));
-    }
     if (outcome?.kind === 'scaled') {
       const direction = (decision.to ?? 0) > (decision.from ?? 0) ? 'up' : 'down';
       this.#scales.inc({ pool, direction, reason: decision.reason });
@@ -162,29 +147,62 @@ export class OperatorMetrics {
     const kept = new Set(pools);
     const gone = [...this.#known].filter((pool) => !kept.has(pool));
     if (gone.length === 0) return;
-    const metrics = [
-      this.#replicas,
-      this.#condition,
-      this.#scales,
-      this.#holds,
-      this.#writeFailures,
-      this.#passFailures,
-      ...this.#gauges.map(([gauge]) => gauge),
-    ];
+    const counters = [this.#scales, this.#holds, this.#writeFailures, this.#passFailures];
     for (const pool of gone) {
       this.#known.delete(pool);
-      for (const metric of metrics) removePool(metric, pool);
+      this.#reports.delete(pool);
+      for (const counter of counters) removePool(counter, pool);
     }
+  }
+
+  #createGauges(): void {
+    this.#gauge(
+      'replicas',
+      'Replicas by state; desired is what the workload was asked for last.',
+      'state',
+      ({ replicas }) => Object.entries(replicas),
+    );
+    for (const [name, { help, read }] of Object.entries(figures)) {
+      this.#gauge(name, help, undefined, (report) => [['', read(report)]]);
+    }
+    this.#gauge(
+      'condition',
+      'Conditions: 1 true, 0 false, no sample while unknown.',
+      'type',
+      ({ conditions }) =>
+        conditions.map(({ type, status }) => [type, status === 'Unknown' ? null : Number(status === 'True')]),
+    );
+  }
+
+  /** @param read values by the second label; null has no sample. */
+  #gauge(
+    name: string,
+    help: string,
+    label: string | undefined,
+    read: (report: PassReport) => readonly (readonly [string, number | null])[],
+  ): void {
+    const reports = this.#reports;
+    const labelNames = label === undefined ? ['pool'] : ['pool', label];
+    new Gauge({
+      name: `penstock_pool_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      // At a scrape, not at a pass: there are many more of these.
+      collect() {
+        this.reset();
+        for (const [pool, report] of reports) {
+          for (const [key, value] of read(report)) {
+            if (value !== null) this.set(label === undefined ? { pool } : { pool, [label]: key }, value);
+          }
+        }
+      },
+    });
   }
 }
 
-function set<L extends string>(gauge: Gauge<L>, labels: Record<L, string>, value: number | null): void {
-  if (value === null) gauge.remove(labels);
-  else gauge.set(labels, value);
-}
-
 /** A library metric can remove only an exact set of labels. */
-function removePool(metric: Gauge | Counter, pool: string): void {
+function removePool(metric: Counter, pool: string): void {
   void metric.get().then(({ values }) => {
     for (const { labels } of values) if (labels['pool'] === pool) metric.remove(labels);
   });

@@ -21,6 +21,16 @@ test('a figure that is not known has no sample, also when it was known before', 
   expect((await lines(metrics, 'default/work')).join()).not.toContain('backlog_messages');
 });
 
+test('a condition that a later pass does not tell any more has no sample', async () => {
+  const metrics = new OperatorMetrics();
+  const condition = { type: 'Limited', status: 'True', reason: 'Limited', message: '' } as const;
+  metrics.observe(passReport({ conditions: [condition] }), times);
+  const sample = 'penstock_pool_condition{pool="default/work",type="Limited"} 1';
+  expect(await lines(metrics, 'default/work')).toContain(sample);
+  metrics.observe(passReport({ conditions: [] }), times);
+  expect((await lines(metrics, 'default/work')).join()).not.toContain('penstock_pool_condition');
+});
+
 test('replicas that could not be seen have no sample either', async () => {
   const metrics = new OperatorMetrics();
   metrics.observe(passReport(), times);
