@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { natsConnectionSpecSchema } from '#crds/nats-connection.ts';
 import type { NatsConnectionSpec } from '#crds/nats-connection.ts';
-import { conditionSchema } from '#crds/worker-pool-status.ts';
-import type { Condition } from '#crds/worker-pool-status.ts';
+import { conditionSchema, workerPoolStatusSchema } from '#crds/worker-pool-status.ts';
+import type { Condition, WorkerPoolStatus } from '#crds/worker-pool-status.ts';
 import { workerPoolSpecSchema } from '#crds/worker-pool.ts';
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Metadata } from './resourceCache.ts';
@@ -20,21 +20,25 @@ export type PoolResource = {
   /** From the status: completions per second while a dependency was found saturated. Likewise a hint. */
   readonly foundLimitPerSecond: number | undefined;
   readonly conditions: readonly Condition[];
+  /** The rest of the status as far as it is compared before a write. Empty when there is none that can be read. */
+  readonly stored: StoredStatus;
 };
 
-const poolSchema = z.object({
-  spec: z.unknown(),
-  status: z
-    .object({
-      desiredReplicas: z.number().int().min(0).optional().catch(undefined),
-      completionsPerSecond: z.coerce.number().positive().optional().catch(undefined),
-      conditions: z.array(conditionSchema).catch([]),
-    })
-    .catch({ conditions: [] }),
-});
+export type StoredStatus = Omit<WorkerPoolStatus, 'message' | 'conditions'>;
+
+const storedSchema = workerPoolStatusSchema.omit({ message: true, conditions: true });
+const poolSchema = z.object({ spec: z.unknown(), status: z.unknown().optional() });
+const hintsSchema = z
+  .object({
+    desiredReplicas: z.number().int().min(0).optional().catch(undefined),
+    completionsPerSecond: z.coerce.number().positive().optional().catch(undefined),
+    conditions: z.array(conditionSchema).catch([]),
+  })
+  .catch({ conditions: [] });
 
 export function readPool(object: unknown, metadata: Metadata, before?: PoolResource): PoolResource {
   const { spec, status } = poolSchema.parse(object);
+  const { desiredReplicas, completionsPerSecond, conditions } = hintsSchema.parse(status);
   // Most changes are our own, of the status.
   const isSameSpec = before?.uid === metadata.uid && before.generation === (metadata.generation ?? 0);
   return {
@@ -44,9 +48,10 @@ export function readPool(object: unknown, metadata: Metadata, before?: PoolResou
     generation: metadata.generation ?? 0,
     createdMs: Date.parse(metadata.creationTimestamp ?? ''),
     policy: isSameSpec ? before.policy : readPolicy(spec),
-    writtenReplicas: status.desiredReplicas,
-    foundLimitPerSecond: isSaturated(status.conditions) ? status.completionsPerSecond : undefined,
-    conditions: status.conditions,
+    writtenReplicas: desiredReplicas,
+    foundLimitPerSecond: isSaturated(conditions) ? completionsPerSecond : undefined,
+    conditions,
+    stored: storedSchema.catch({}).parse(status),
   };
 }
 

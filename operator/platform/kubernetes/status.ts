@@ -53,6 +53,21 @@ export function statusOfRefusal(
   };
 }
 
+/** What the first look after a start tells as well as any later one. */
+export function stateOf(status: WorkerPoolStatus): string {
+  const { observedGeneration, replicas, readyReplicas, desiredReplicas, lastScale, conditions } = status;
+  const ready = conditions?.find(({ type }) => type === 'Ready');
+  return JSON.stringify([
+    observedGeneration,
+    replicas,
+    readyReplicas,
+    desiredReplicas,
+    lastScale?.time,
+    ready?.status,
+    ready?.reason,
+  ]);
+}
+
 /** What must be written at once when it changes. */
 export function storyOf(status: WorkerPoolStatus): string {
   const { observedGeneration, replicas, readyReplicas, desiredReplicas, reason, lastScale, conditions } =

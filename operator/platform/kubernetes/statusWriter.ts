@@ -6,8 +6,8 @@ import type { Api } from './api.ts';
 import { path } from './api.ts';
 import { ApiError } from './apiError.ts';
 import { fieldManager } from './scaleTargets.ts';
-import type { PoolResource } from './resources.ts';
-import { figuresOf, storyOf } from './status.ts';
+import type { PoolResource, StoredStatus } from './resources.ts';
+import { figuresOf, stateOf, storyOf } from './status.ts';
 
 /** Figures alone are written no more often than this. */
 const figuresEveryMs = 10_000;
@@ -20,6 +20,8 @@ type Written = {
   readonly figures: string;
   readonly conditions: readonly Condition[];
   readonly atMs: number;
+  /** Set as long as it was an earlier run that wrote it, or another operator: what is stored besides the conditions. */
+  readonly stored?: StoredStatus;
 };
 
 /** Writes statuses when there is something new to say. A write that fails is tried again later; scaling goes on. */
@@ -53,6 +55,7 @@ export class StatusWriter {
   /** Takes a status to be written, soon, if it has something new to say. Of several for one pool the last counts. */
   offer(pool: PoolResource, status: WorkerPoolStatus): void {
     const key = keyOf(pool);
+    if (this.#written.get(key)?.uid !== pool.uid) this.#inherit(key, pool);
     if (!this.#isNews(key, pool, status)) {
       this.#waiting.delete(key);
       return;
@@ -65,8 +68,30 @@ export class StatusWriter {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < (this.#notBeforeMs.get(key) ?? 0)) return false;
     const written = this.#written.get(key);
-    if (written?.uid !== uid || written.story !== storyOf(status)) return true;
-    return nowMs - written.atMs >= figuresEveryMs && written.figures !== figuresOf(status);
+    if (written?.uid !== uid) return true;
+    const { stored } = written;
+    const isDue = nowMs - written.atMs >= figuresEveryMs;
+    // What is left out of a write stays as it is stored.
+    const said = stored === undefined ? status : { ...stored, ...status };
+    const hasNewFigures = written.figures !== figuresOf(said);
+    if (stored === undefined) return written.story !== storyOf(said) || (isDue && hasNewFigures);
+    // A fresh start first says of everything that it does not know it yet; only what is known at once counts at once.
+    if (stateOf(said) !== stateOf({ ...stored, conditions: [...written.conditions] })) return true;
+    return isDue && (written.story !== storyOf(said) || hasNewFigures);
+  }
+
+  #inherit(key: string, { uid, stored, conditions }: PoolResource): void {
+    if (stored.observedGeneration === undefined) return;
+    const status = { ...stored, conditions: [...conditions] };
+    const atMs = this.#clock.monotonicMs();
+    this.#written.set(key, {
+      uid,
+      story: storyOf(status),
+      figures: figuresOf(status),
+      conditions,
+      atMs,
+      stored,
+    });
   }
 
   /** As many at once as the server can well bear: after a start all pools have something to say. */

@@ -111,6 +111,28 @@ const lease = async (namespace: string): Promise<Lease | undefined> => {
   return code === 200 ? (body as Lease) : undefined;
 };
 
+async function version(namespace: string): Promise<string> {
+  const pool = await must(api, 'GET', poolPath(namespace));
+  return (pool as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+}
+
+/** Waits for so many renewals of the lease, which come every two seconds. */
+async function renewals(namespace: string, count: number): Promise<void> {
+  const spec = async (): Promise<string> => JSON.stringify((await lease(namespace))?.spec);
+  let changes = 0;
+  let last = await spec();
+  await until(
+    `${count} renewals`,
+    async () => {
+      const now = await spec();
+      if (now !== last) changes += 1;
+      last = now;
+      return changes >= count;
+    },
+    60_000,
+  );
+}
+
 describe('one operator', () => {
   test('wakes a pool, says so, and puts it to rest when the work is done', async () => {
     const namespace = await prepare();
@@ -149,21 +171,32 @@ describe('one operator', () => {
       const { arrivalsPerSecond, completionsPerSecond } = await status(namespace);
       return arrivalsPerSecond === '0' && completionsPerSecond === '0';
     });
-    const version = async (): Promise<string> =>
-      ((await must(api, 'GET', poolPath(namespace))) as { metadata: { resourceVersion: string } }).metadata
-        .resourceVersion;
-    const renewals = async (): Promise<string> => JSON.stringify((await lease(namespace))?.spec);
-    const [before, renewed] = [await version(), await renewals()];
-    // Two renewals of the lease are four seconds in which the pool was looked at every second.
-    let changes = 0;
-    let last = renewed;
-    await until('two renewals', async () => {
-      const now = await renewals();
-      if (now !== last) changes += 1;
-      last = now;
-      return changes >= 2;
-    });
-    expect(await version()).toBe(before);
+    const before = await version(namespace);
+    // Four seconds in which the pool was looked at every second.
+    await renewals(namespace, 2);
+    expect(await version(namespace)).toBe(before);
+  });
+
+  test('writes nothing after a restart that changes nothing, and then what does change', async () => {
+    const namespace = await prepare();
+    {
+      await using program = start(namespace);
+      await until('all to be measured', async () => (await status(namespace)).completionsPerSecond === '0');
+      await renewals(namespace, 2);
+      program.child.kill('SIGTERM');
+      expect(await program.ended).toBe(0);
+    }
+    const before = await version(namespace);
+    await using _program = start(namespace, 'next');
+    await until(
+      'the next one to lead',
+      async () => (await lease(namespace))?.spec.holderIdentity.startsWith('next_') === true,
+    );
+    // Longer than the time for which a start waits with what it may not know yet.
+    await renewals(namespace, 8);
+    expect(await version(namespace)).toBe(before);
+    await must(api, 'PATCH', poolPath(namespace), { spec: { minReplicas: 1 } }, merge);
+    await until('the change to be told', async () => (await status(namespace)).desiredReplicas === 1);
   });
 
   test('leaves the replicas of a pool that is deleted as they are', async () => {

@@ -43,3 +43,7 @@ it.each([
 ])('what an earlier run found is read from its status: $title', ({ status, limit }) => {
   expect(readPool({ spec: {}, status }, metadata).foundLimitPerSecond).toBe(limit);
 });
+
+it('a pool that has just been made, without a status, is read', () => {
+  expect(readPool({ spec: {} }, metadata)).toMatchObject({ conditions: [], stored: {} });
+});
