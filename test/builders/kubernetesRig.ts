@@ -30,6 +30,25 @@ export async function installCrds(api: ApiClient): Promise<void> {
   }
 }
 
+/** KEDA's kind, as far as we read it. */
+export async function installScaledObjects(api: ApiClient): Promise<void> {
+  const names = { plural: 'scaledobjects', singular: 'scaledobject', kind: 'ScaledObject' };
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  await must(api, 'POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'scaledobjects.keda.sh' },
+    spec: {
+      group: 'keda.sh',
+      scope: 'Namespaced',
+      names,
+      versions: [{ name: 'v1alpha1', served: true, storage: true, schema }],
+    },
+  });
+  const path = '/apis/keda.sh/v1alpha1/scaledobjects';
+  await until('scaled objects to be served', async () => (await api.ask('GET', path)).status === 200);
+}
+
 /** One request that must succeed; the answer's body. */
 export async function must(
   api: ApiClient,

@@ -7,7 +7,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { render } from '../builders/chart.ts';
 import type { Manifest } from '../builders/chart.ts';
 import { applyManifests, createNamespaces } from '../builders/kubernetesApply.ts';
-import { createDeployment, createPool, makePodsReady, merge, must } from '../builders/kubernetesRig.ts';
+import {
+  createDeployment,
+  createPool,
+  installScaledObjects,
+  makePodsReady,
+  merge,
+  must,
+} from '../builders/kubernetesRig.ts';
 import { operator } from '../builders/program.ts';
 import { until } from '../builders/until.ts';
 import { startApiServer } from '../tools/apiServer.ts';
@@ -68,6 +75,7 @@ test.each(Object.entries(modes))(
     // One for each, as it tells of all calls since its start.
     await using api = await startApiServer();
     await createNamespaces(api, [place]);
+    await installScaledObjects(api);
     const manifests = (
       await render(
         'penstock',

@@ -34,6 +34,7 @@ export class ApiError extends PenstockError {
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+export const isForbidden = (error: unknown): boolean => error instanceof ApiError && error.status === 403;
 export const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
 /** The resource version is older than what the server remembers: list again. */
 export const isExpired = (error: unknown): boolean => error instanceof ApiError && error.status === 410;

@@ -77,6 +77,8 @@ export type Collections = {
   readonly connections: Collection<NatsConnectionSpec>;
   readonly pods: PodCollection;
   readonly autoscalers: Collection<AutoscalerResource>;
+  /** Of KEDA, where that is installed. */
+  readonly scaledObjects: Collection<AutoscalerResource>;
 };
 
 /** Caches for a kind: group and version as in its path, the plural name, and how to read an object. */
@@ -106,10 +108,12 @@ export function collector(
 export function createCollections(collect: Collect): Collections {
   const ours = ['apis', 'penstock.dev', 'v1alpha1'];
   const autoscaling = ['apis', 'autoscaling', 'v2'];
+  const keda = ['apis', 'keda.sh', 'v1alpha1'];
   return {
     pools: new Collection(collect(ours, 'workerpools', { read: readPool })),
     connections: new Collection(collect(ours, 'natsconnections', { read: readConnection })),
     pods: new PodCollection(collect),
     autoscalers: new Collection(collect(autoscaling, 'horizontalpodautoscalers', { read: readAutoscaler })),
+    scaledObjects: new Collection(collect(keda, 'scaledobjects', { read: readAutoscaler, isOptional: true })),
   };
 }

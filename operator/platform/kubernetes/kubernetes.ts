@@ -159,18 +159,20 @@ export class KubernetesPlatform implements Platform {
   }
 
   #sort(): Sorted {
-    const { pools, autoscalers } = this.#parts.collections;
-    const version = `${pools.version} ${autoscalers.version}`;
+    const { pools, autoscalers, scaledObjects } = this.#parts.collections;
+    const version = `${pools.version} ${autoscalers.version} ${scaledObjects.version}`;
     if (this.#sorted?.version !== version) this.#sorted = { version, value: this.#sortAnew() };
     return this.#sorted.value;
   }
 
   /** The older of two pools on one target wins, and another autoscaler always does. */
   #sortAnew(): Sorted {
-    const { pools, autoscalers } = this.#parts.collections;
-    const owners = new Map(
-      [...autoscalers.values()].map(({ target, name }) => [target, `HorizontalPodAutoscaler ${name}`]),
-    );
+    const { pools, autoscalers, scaledObjects } = this.#parts.collections;
+    const owners = new Map<string, string>();
+    for (const { target, name } of autoscalers.values())
+      owners.set(target, `HorizontalPodAutoscaler ${name}`);
+    // Named instead of the autoscaler that KEDA makes of it, and would make again.
+    for (const { target, name } of scaledObjects.values()) owners.set(target, `ScaledObject ${name} of KEDA`);
     const accepted: Pool[] = [];
     const refused: Refusal[] = [];
     const byAge = [...pools.values()].sort((a, b) => a.createdMs - b.createdMs || (a.uid < b.uid ? -1 : 1));

@@ -4,7 +4,7 @@ import { describeError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import { sleep } from '#common/sleep.ts';
 import type { Api } from './api.ts';
-import { ApiError, isExpired } from './apiError.ts';
+import { ApiError, isExpired, isForbidden, isNotFound } from './apiError.ts';
 import { watchEvents } from './watchStream.ts';
 
 /** What every object has. */
@@ -30,6 +30,11 @@ export type CacheOptions<T> = {
    * @param before what was kept of an object of the same name, which may be another one.
    */
   readonly read: (object: unknown, metadata: Metadata, before: T | undefined) => T | undefined;
+  /**
+   * A kind that need not exist, or that we need not be allowed to see: then there are none, and it is looked for again
+   * every two minutes. Default false.
+   */
+  readonly isOptional?: boolean;
   /** Called with each change, after it. */
   readonly onChange?: (before: T | undefined, after: T | undefined) => void;
 };
@@ -43,6 +48,8 @@ const deadAfterMs = 15_000;
 const relistAfterMs = 600_000;
 const retryMs = { first: 800, longest: 30_000 };
 const timeoutMs = 30_000;
+/** Less than the time after which a silent watch counts as broken. */
+const lookAgainMs = 120_000;
 
 const listSchema = z.object({
   metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
@@ -133,6 +140,12 @@ export class ResourceCache<T> {
         pauseMs = retryMs.first;
       } catch (error) {
         if (isOver()) return;
+        if (this.#options.isOptional === true && (isNotFound(error) || isForbidden(error))) {
+          this.#log.debug({ reason: describeError(error) }, 'taken as none');
+          this.#replace(new Map(), undefined);
+          await sleep(lookAgainMs * (0.5 + this.#random() / 2), signal);
+          continue;
+        }
         if (isExpired(error) || isUnreadable(error)) this.#resourceVersion = undefined;
         this.#lastError = describeError(error);
         this.#tried.resolve(undefined);
@@ -159,6 +172,10 @@ export class ResourceCache<T> {
       version = list.metadata.resourceVersion;
       next = list.metadata.continue === '' ? undefined : list.metadata.continue;
     } while (next !== undefined);
+    this.#replace(entries, version);
+  }
+
+  #replace(entries: Map<string, T>, version: string | undefined): void {
     const before = this.#entries;
     this.#entries = entries;
     for (const [key, item] of entries) this.#changed(before.get(key), item);

@@ -75,7 +75,10 @@ export type AutoscalerResource = {
 };
 
 const autoscalerSchema = z.object({
-  spec: z.object({ scaleTargetRef: z.object({ kind: z.string(), name: z.string() }) }),
+  spec: z.object({
+    // A ScaledObject may leave out the kind.
+    scaleTargetRef: z.object({ kind: z.string().default('Deployment'), name: z.string() }),
+  }),
 });
 
 export function readAutoscaler(object: unknown, { namespace, name }: Metadata): AutoscalerResource {

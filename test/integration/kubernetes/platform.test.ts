@@ -5,6 +5,7 @@ import {
   createNamespace,
   createPool,
   installCrds,
+  installScaledObjects,
   kubernetesRig,
   makePodsReady,
   merge,
@@ -251,6 +252,31 @@ describe('pools', () => {
     expect(subject.platform.refusals()[0]?.message).toMatch(/HorizontalPodAutoscaler hpa/);
     await must(api, 'DELETE', `${path}/hpa`);
     await until('the pool to be back', () => subject.platform.pools().length === 1);
+  });
+
+  test('one whose target KEDA scales says which ScaledObject that is', async () => {
+    await using own = await startApiServer();
+    await installCrds(own);
+    await installScaledObjects(own);
+    const namespace = await createNamespace(own);
+    await createPool(own, namespace, 'work');
+    await using rig = await kubernetesRig(own, namespace);
+    await until('the pool', () => rig.platform.pools().length === 1);
+    const path = `/apis/keda.sh/v1alpha1/namespaces/${namespace}/scaledobjects`;
+    await must(own, 'POST', path, {
+      apiVersion: 'keda.sh/v1alpha1',
+      kind: 'ScaledObject',
+      metadata: { name: 'queue' },
+      spec: { scaleTargetRef: { name: 'work' }, triggers: [] },
+    });
+    await until('the pool to step back', () => rig.platform.pools().length === 0);
+    expect(rig.platform.refusals()).toMatchObject([
+      { reason: 'TargetConflict', message: expect.stringMatching(/ScaledObject queue of KEDA/) as string },
+    ]);
+    // Without the kind there are none of it.
+    const kinds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    await must(own, 'DELETE', `${kinds}/scaledobjects.keda.sh`);
+    await until('the pool to be back', () => rig.platform.pools().length === 1);
   });
 
   test('a change is taken over, and a pool that is deleted is gone', async () => {
