@@ -85,8 +85,14 @@ export function seeCompletions(
  * Jobs per second of one replica, c. From heartbeats: slots / time per job. Without them, from throughput under a
  * backlog, or, before enough jobs were completed under one, what replicas complete at least; else the policy's
  * assumption.
+ *
+ * @param sharedBy sources that a worker serves at a time, each of which sees only its share of the completions.
  */
-export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atMs: number): Capacity {
+export function capacity(
+  fleet: Fleet,
+  throughput: Throughput,
+  { prior, atMs, sharedBy }: { readonly prior: Prior; readonly atMs: number; readonly sharedBy: number },
+): Capacity {
   const slots = fleet.slotsPerReplica ?? prior.concurrency;
   const shown = shownPerSecond(throughput, prior);
   const isConclusive = throughput.completed >= conclusiveJobs;
@@ -94,7 +100,7 @@ export function capacity(fleet: Fleet, throughput: Throughput, prior: Prior, atM
     const serviceMs = timePerJobMs(fleet.work);
     const reported = slots / msToSeconds(serviceMs);
     const seen = Math.max(isConclusive ? (shown ?? 0) : 0, throughput.seenPerSecond);
-    const isTooFast = isConclusive && reported > trustFactor * (shown ?? reported);
+    const isTooFast = isConclusive && reported > trustFactor * sharedBy * (shown ?? reported);
     const isTooSlow = reported * slowTrustFactor < seen;
     if (!isTooFast && !isTooSlow) {
       return { jobsPerSecond: reported, slots, serviceMs: known(serviceMs, atMs), basis: 'heartbeats' };

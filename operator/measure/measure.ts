@@ -40,6 +40,7 @@ export function measure(
     elapsedMs: Math.max(0, atMs - (history.atMs ?? atMs)),
     ...replicasAtWork(history, workload, atMs),
     prior: spec.prior,
+    sharedBy: sourcesPerWorker(observation.sources),
     startMs: startMs ?? secondsToMs(spec.prior.startSeconds),
     withinSeconds: withinSeconds(spec.objective),
   };
@@ -71,6 +72,18 @@ export function measure(
     },
     history: next,
   };
+}
+
+/** The mean, so that one worker that claims to serve everything does not count for all. */
+function sourcesPerWorker(sources: Observation['sources']): number {
+  if (sources.length === 1) return 1;
+  const workers = new Set<string>();
+  let served = 0;
+  for (const { heartbeats } of sources) {
+    served += heartbeats.length;
+    for (const { heartbeat } of heartbeats) workers.add(heartbeat.worker);
+  }
+  return workers.size === 0 ? 1 : served / workers.size;
 }
 
 function measureWorkload(history: History, workload: Seen<WorkloadFacts>, atMs: number): WorkloadSignals {

@@ -31,6 +31,8 @@ export type Circumstances = {
   /** Replicas that may have worked since the last pass. */
   readonly working: number;
   readonly prior: Prior;
+  /** Sources that a worker serves at a time, as the workers tell: from 1 to the number of sources. */
+  readonly sharedBy: number;
   /** From a new replica to its first job, as measured or assumed. */
   readonly startMs: number;
   /** A job that begins within this time is in time. */
@@ -160,7 +162,7 @@ function followWaits(
   old: SourceHistory,
   { reading, samples, throughput, fleet, unresolvedSinceMs }: SourceHistory,
   { heartbeats }: SourceObservation,
-  { atMs, ready, working, prior, withinSeconds }: Circumstances,
+  { atMs, ready, working, prior, sharedBy, withinSeconds }: Circumstances,
 ): Waits {
   if (reading === undefined || old.reading === undefined || reading === old.reading) return old.waits;
   const { facts } = reading;
@@ -168,7 +170,7 @@ function followWaits(
   const delivered = facts.deliveredConsumerSeq - old.reading.facts.deliveredConsumerSeq;
   const reported = reportedWaits(old.fleet.workers, heartbeats, withinSeconds, 2 * delivered + unevenJobs);
   if (reported !== undefined) return addWaits(old.waits, atMs, reported, withinSeconds);
-  const { jobsPerSecond, slots } = capacity(fleet, throughput, prior, atMs);
+  const { jobsPerSecond, slots } = capacity(fleet, throughput, { prior, atMs, sharedBy });
   const messages = queuedMessages(facts, runningJobs(facts, fleetNow(heartbeats), working * slots), ready);
   const count = countWithin(samples, shortWindowMs);
   const completed = count === undefined ? 0 : count.completed / count.seconds;
@@ -211,10 +213,10 @@ function toSignals(
   presence: Presence,
   history: SourceHistory,
   now: FleetNow,
-  { atMs, ready, working, prior, startMs }: Circumstances,
+  { atMs, ready, working, prior, sharedBy, startMs }: Circumstances,
 ): SourceSignals {
   const { reading, samples, lastWorkMs, unresolvedSinceMs } = history;
-  const replicaCapacity = capacity(history.fleet, history.throughput, prior, atMs);
+  const replicaCapacity = capacity(history.fleet, history.throughput, { prior, atMs, sharedBy });
   if (reading === undefined) return neverSeen(presence, replicaCapacity);
   const { facts } = reading;
   const short = countWithin(samples, shortWindowMs);
