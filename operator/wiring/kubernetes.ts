@@ -112,8 +112,7 @@ export async function runKubernetesOperator(
     '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
     ...poolRoutes(passes, () => elector.isLeading()),
     '/healthz': () => health(collections),
-    '/readyz': () =>
-      watchAgeMs(collections) === undefined ? text(503, 'waiting for the first lists\n') : text(200, 'ok\n'),
+    '/readyz': () => readiness(collections),
   });
 
   const watches = Promise.all(
@@ -179,6 +178,12 @@ async function connectAll(platform: KubernetesPlatform, connections: Connections
 function watchAgeMs(collections: Collections): number | undefined {
   const ages = Object.values(collections).map((collection) => collection.ageMs());
   return ages.includes(undefined) ? undefined : Math.max(...ages.map((age) => age ?? 0));
+}
+
+function readiness(collections: Collections): ReturnType<typeof text> {
+  if (watchAgeMs(collections) !== undefined) return text(200, 'ok\n');
+  const problems = Object.values(collections).flatMap((collection) => collection.problems());
+  return text(503, ['waiting for the first lists', ...problems, ''].join('\n'));
 }
 
 function health(collections: Collections): ReturnType<typeof text> {

@@ -51,6 +51,13 @@ export class Collection<T> {
     return ages.includes(undefined) ? undefined : Math.max(0, ...ages.map((age) => age ?? 0));
   }
 
+  /** Why some of them have not been listed yet, e.g. which right is missing. */
+  problems(): string[] {
+    return [...this.#caches.values()].flatMap(({ ageMs, lastError }) =>
+      ageMs === undefined ? (lastError ?? []) : [],
+    );
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([...this.#caches.values()].map((cache) => cache.run(signal)));
   }

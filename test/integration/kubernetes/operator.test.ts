@@ -22,6 +22,7 @@ import { until } from '../../builders/until.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
 import type { ApiServer } from '../../tools/apiServer.ts';
 import { kubeconfig } from '../../tools/controlPlane.ts';
+import { at, freePorts } from '../../tools/serverProcess.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 
@@ -46,13 +47,18 @@ afterAll(async () => {
 });
 
 /** An operator that looks at one namespace, and has its lease there. */
-function start(namespace: string, name = 'operator', user: 'admin' | 'operator' = 'admin'): Program {
+function start(
+  namespace: string,
+  name = 'operator',
+  user: 'admin' | 'operator' = 'admin',
+  port = 0,
+): Program {
   return operator({
     KUBECONFIG: join(folder, user),
     PENSTOCK_NAMESPACES: namespace,
     PENSTOCK_LEASE_NAMESPACE: namespace,
     PENSTOCK_HTTP_HOST: '127.0.0.1',
-    PENSTOCK_HTTP_PORT: '0',
+    PENSTOCK_HTTP_PORT: `${port}`,
     POD_NAME: name,
   });
 }
@@ -356,6 +362,23 @@ describe('rights', () => {
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'operator' }],
     });
   };
+
+  test('a right to list that is missing is named by the readiness, until it is given', async () => {
+    const namespace = await prepare();
+    await bind(
+      namespace,
+      readOnly.filter(({ resources }) => !resources.includes('pods')),
+    );
+    const port = at(await freePorts(1), 0);
+    await using _program = start(namespace, 'operator', 'operator', port);
+    const readiness = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/readyz`)).text();
+    await until('the right to be named', async () =>
+      (await readiness()).includes('cannot list resource "pods"'),
+    );
+    const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/operator`;
+    await must(api, 'PATCH', role, { rules: readOnly }, merge);
+    await until('it to be ready', async () => (await readiness()) === 'ok\n');
+  });
 
   test('a right to scale that is missing is an event, and scaling goes on once it is given', async () => {
     const namespace = await prepare({ minReplicas: 1 });
