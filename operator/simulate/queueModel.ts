@@ -39,7 +39,7 @@ export type ModelOptions = {
   readonly extendsAckWait?: boolean;
   /** Whether the consumer delivers nothing, looked at once per advance. */
   readonly isPaused?: (atMs: number) => boolean;
-  /** Replicas created at such times never get ready. */
+  /** Replicas created at such times begin to start only when such times are over. */
   readonly failsToStart?: (atMs: number) => boolean;
   /** Told the time of each job that is done, in the order in which slots are looked at. */
   readonly onDone?: (atMs: number) => void;
@@ -165,6 +165,7 @@ export class QueueModel {
   advance(endMs: number, arrivalsMs: Float64Array | readonly number[]): void {
     for (const atMs of arrivalsMs) this.#queue.push(atMs);
     this.arrived += arrivalsMs.length;
+    if (this.options.failsToStart?.(this.nowMs) === false) this.#recover();
     if (!this.isPaused) while (this.#startNext(endMs));
     let hasGone = false;
     for (const replica of this.#replicas) {
@@ -364,9 +365,9 @@ export class QueueModel {
   }
 
   #create(): void {
-    const { startMs, failsToStart, slots } = this.options;
+    const { failsToStart, slots } = this.options;
     const isFailing = failsToStart?.(this.nowMs) === true;
-    const takesMs = typeof startMs === 'number' ? startMs : startMs(this.#chance);
+    const takesMs = this.#startTakesMs();
     this.#created += 1;
     const replica: Replica = {
       name: `replica-${this.#created}`,
@@ -395,6 +396,25 @@ export class QueueModel {
       this.#ends[slot] = idle;
       this.#freeMs[slot] = replica.readyMs;
       if (!isFailing) this.#slots.push(replica.readyMs, slot);
+    }
+  }
+
+  #startTakesMs(): number {
+    const { startMs } = this.options;
+    return typeof startMs === 'number' ? startMs : startMs(this.#chance);
+  }
+
+  /** Those that failed to start start now. */
+  #recover(): void {
+    for (const replica of this.#replicas) {
+      if (!replica.isFailing || replica.isLeaving) continue;
+      replica.isFailing = false;
+      replica.readyMs = this.nowMs + this.#startTakesMs();
+      const endSlot = replica.firstSlot + this.options.slots;
+      for (let slot = replica.firstSlot; slot < endSlot; slot += 1) {
+        this.#freeMs[slot] = replica.readyMs;
+        this.#slots.push(replica.readyMs, slot);
+      }
     }
   }
 

@@ -6,8 +6,8 @@ import type { ConsumerFacts, ReplicaFacts } from '../observe/observation.ts';
 export type Replica = {
   readonly name: string;
   readonly createdMs: number;
-  readonly readyMs: number;
-  readonly isFailing: boolean;
+  readyMs: number;
+  isFailing: boolean;
   /** Its slots are this one and those that follow. */
   readonly firstSlot: number;
   isLeaving: boolean;

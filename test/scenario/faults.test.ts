@@ -131,3 +131,25 @@ describe('when new replicas fail to start', () => {
     expect(lowest(told, 60, 200)).toBeGreaterThanOrEqual(told.replicas[59] ?? 0);
   });
 });
+
+describe('when replicas that failed to start recover', () => {
+  const told = tell(
+    steady({
+      arrivals: (second) => (second < 60 ? 12 : 36),
+      seconds: 420,
+      model: { ...steady({}).model, failsToStart: (atMs) => within(atMs, 60_000, 180_000) },
+    }),
+  );
+  const isReported = (second: number): boolean =>
+    told.decisions[second]?.diagnosis.some(({ type }) => type === 'ReplicasFailing') === true;
+
+  it('the finding lasts as long as the trouble', () => {
+    expect(isReported(170)).toBe(true);
+    expect(span(told, 190, 420).map((_, index) => isReported(190 + index))).not.toContain(true);
+  });
+
+  it('the pool grows and the backlog is worked off', () => {
+    expect(Math.max(...span(told, 185, 420))).toBeGreaterThan(told.replicas[170] ?? 0);
+    expect(told.backlog.at(-1)).toBeLessThan((told.backlog[180] ?? 0) / 4);
+  });
+});
