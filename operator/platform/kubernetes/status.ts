@@ -68,6 +68,17 @@ export function stateOf(status: WorkerPoolStatus): string {
   ]);
 }
 
+/** Takes the figures of an earlier status away: what is not known any more must not stay as it was. */
+export const noFigures = {
+  replicas: null,
+  readyReplicas: null,
+  recommendedReplicas: null,
+  backlogMessages: null,
+  arrivalsPerSecond: null,
+  completionsPerSecond: null,
+  capacityPerReplica: null,
+} as const satisfies Partial<Record<keyof WorkerPoolStatus, null>>;
+
 /** What must be written at once when it changes. */
 export function storyOf(status: WorkerPoolStatus): string {
   const { observedGeneration, replicas, readyReplicas, desiredReplicas, reason, lastScale, conditions } =

@@ -7,7 +7,7 @@ import { path } from './api.ts';
 import { ApiError } from './apiError.ts';
 import { fieldManager } from './scaleTargets.ts';
 import type { PoolResource, StoredStatus } from './resources.ts';
-import { figuresOf, stateOf, storyOf } from './status.ts';
+import { figuresOf, noFigures, stateOf, storyOf } from './status.ts';
 
 /** Figures alone are written no more often than this. */
 const figuresEveryMs = 10_000;
@@ -115,7 +115,7 @@ export class StatusWriter {
     try {
       await this.#api.call('PATCH', where, {
         query: { fieldManager },
-        body: { metadata: { uid }, status },
+        body: { metadata: { uid }, status: { ...noFigures, ...status } },
       });
       this.#writes += 1;
       this.#written.set(key, {

@@ -170,6 +170,18 @@ describe('one operator', () => {
     expect((await lease(namespace))?.spec.holderIdentity).toBe('');
   });
 
+  test('takes figures out of the status that it does not know any more', async () => {
+    const namespace = await prepare();
+    await using _program = start(namespace);
+    await publish(namespace, 30);
+    await until('a recommendation', async () => ((await status(namespace)).recommendedReplicas ?? 0) > 0);
+    const manager = await jetstreamManager(connection);
+    await manager.consumers.delete(streamOf(namespace), 'work');
+    await until('the missing consumer', async () => (await status(namespace)).reason === 'ConsumerMissing');
+    await until('none', async () => (await status(namespace)).recommendedReplicas === undefined);
+    expect(await status(namespace)).toHaveProperty('desiredReplicas');
+  });
+
   test('writes nothing while nothing changes', async () => {
     const namespace = await prepare();
     await using _program = start(namespace);
