@@ -1,5 +1,6 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import { decide } from '../decide/decide.ts';
+import type { DecideInput } from '../decide/decide.ts';
 import type { Decision } from '../decide/decision.ts';
 import { initialMemory, recordScale } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';
@@ -11,6 +12,8 @@ import type { Autoscaler } from './replay.ts';
 type Hooks = {
   /** Changes what is seen. */
   readonly disturb?: (observation: Observation, second: number) => Observation;
+  /** What the operator knows at that time beside the pool itself. */
+  readonly surroundings?: (nowMs: number) => Pick<DecideInput, 'schedule' | 'stages'>;
   readonly onDecision?: (decision: Decision) => void;
   /** The operator forgets everything before the look of this second. */
   readonly restartAt?: number;
@@ -30,7 +33,13 @@ export function penstock(spec: WorkerPoolSpec, hooks: Hooks = {}, name = 'Pensto
     if (facts === undefined) return undefined;
     const measured = measure(history, hooks.disturb?.(facts, second) ?? facts, spec);
     history = measured.history;
-    const decided = decide({ spec, signals: measured.signals, memory, nowMs });
+    const decided = decide({
+      spec,
+      signals: measured.signals,
+      memory,
+      nowMs,
+      ...hooks.surroundings?.(nowMs),
+    });
     memory = decided.memory;
     const { decision } = decided;
     hooks.onDecision?.(decision);

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { stageOf } from '../../operator/decide/stage.ts';
+import type { Stage } from '../../operator/decide/stage.ts';
+import type { ConsumerFacts } from '../../operator/observe/observation.ts';
 import { seededRandom } from '../../operator/simulate/random.ts';
 import { spec } from '../builders/spec.ts';
 import { tell } from './run.ts';
@@ -148,6 +151,224 @@ describe('jobs that outlast the ack wait', () => {
     const reported = seconds(told, 'AckWaitTooShort');
     expect(reported.length).toBeGreaterThan(60);
     expect(reported.at(-1)).toBeLessThan(360);
+  });
+});
+
+/** The last message before one that is not resolved from then on; about the 60th second at 12 jobs/s. */
+const floorBefore = 720;
+
+/**
+ * The message after `floorBefore` is not resolved before `until`: the ack floor waits for it, as a server's does, and
+ * unlike the model's, which counts what is resolved.
+ */
+function unresolved(until: number, tries: (second: number) => number): NonNullable<Story['disturb']> {
+  let heldFrom: number | undefined;
+  const hold = (facts: ConsumerFacts, second: number): ConsumerFacts => {
+    if (heldFrom === undefined && facts.ackFloorStreamSeq > floorBefore) heldFrom = second;
+    if (heldFrom === undefined) return facts;
+    const retries = tries(Math.min(second, until) - heldFrom);
+    const told = { ...facts, deliveredConsumerSeq: facts.deliveredConsumerSeq + retries };
+    if (second >= until) return told;
+    return {
+      ...told,
+      ackFloorStreamSeq: floorBefore,
+      ackPending: facts.ackPending + 1,
+      redelivered: facts.redelivered + Math.min(retries, 1),
+    };
+  };
+  return (observation, second) => ({
+    ...observation,
+    sources: observation.sources.map((source) => {
+      const { consumer } = source;
+      if (consumer.kind !== 'seen') return source;
+      return { ...source, consumer: { ...consumer, value: hold(consumer.value, second) } };
+    }),
+  });
+}
+
+describe('one message that fails again and again while others pass', () => {
+  const goneAt = 500;
+  const everySecond = (second: number): number => second;
+  const never = (): number => 0;
+  const failing = (seed: number, more: Partial<Story> = {}): Story =>
+    story(seed, {}, { disturb: unresolved(goneAt, everySecond), seconds: 600, ...more });
+
+  it.each(seeds)('is named as the cause after five minutes, until it is gone (seed %i)', (seed) => {
+    const told = tell(failing(seed));
+    const reported = seconds(told, 'PoisonMessages');
+    // The floor gets to the message at about the 60th second.
+    expect(reported[0]).toBeGreaterThanOrEqual(350);
+    expect(reported[0]).toBeLessThan(375);
+    expect(reported.at(-1)).toBe(goneAt - 1);
+    expect(reported).toHaveLength(goneAt - (reported[0] ?? 0));
+    const { diagnosis } = told.decisions[goneAt - 1] ?? { diagnosis: [] };
+    expect(diagnosis.find(({ type }) => type === 'PoisonMessages')?.message).toContain(
+      `message ${floorBefore + 1} of `,
+    );
+    for (const other of [...others.filter((type) => type !== 'PoisonMessages'), 'RetryAmplified']) {
+      expect(seconds(told, other)).toEqual([]);
+    }
+  });
+
+  it.each(seeds)('changes no replicas, not even in a rush (seed %i)', (seed) => {
+    const sizes = (poison: 'Enforce' | 'Disabled'): Told => {
+      const policy = spec({
+        maxReplicas: 40,
+        prior: { concurrency: 2, serviceMilliseconds: 500 },
+        guards: { poison },
+      });
+      const arrivals = seededRandom(seed + 100_000);
+      const rush = (second: number): number => arrivals.poisson(second >= 400 && second < 460 ? 40 : 12);
+      return tell(failing(seed, { spec: policy, arrivals: rush }));
+    };
+    const enforced = sizes('Enforce');
+    expect(seconds(enforced, 'PoisonMessages')).toContain(430);
+    expect(enforced.replicas).toEqual(sizes('Disabled').replicas);
+    expect(Math.max(...enforced.replicas.slice(400, 470))).toBeGreaterThan(enforced.replicas[399] ?? 0);
+  });
+
+  it.each<{
+    title: string;
+    tries?: typeof everySecond;
+    model?: Partial<Story['model']>;
+    more?: Partial<Story>;
+  }>([
+    { title: 'a single long job that still runs', tries: never },
+    { title: 'many that fail', model: { failShare: (atMs) => (atMs < 60_000 ? 0 : 0.67) } },
+    { title: 'a standstill', model: { isPaused: (atMs) => atMs >= 65_000 } },
+    { title: 'the only message left', more: { arrivals: (second) => (second < 65 ? 12 : 0) } },
+  ])('is not seen in $title', ({ tries = everySecond, model = {}, more = {} }) => {
+    for (const seed of seeds) {
+      const told = tell(story(seed, model, { disturb: unresolved(600, tries), seconds: 600, ...more }));
+      expect(seconds(told, 'PoisonMessages')).toEqual([]);
+    }
+  });
+});
+
+describe('a pool that feeds one which cannot take more', () => {
+  const fedKey = 'media/encode';
+  const prior = { concurrency: 2, serviceMilliseconds: 500 };
+  const feeding = spec({ maxReplicas: 40, prior, feeds: ['encode'] });
+  const rushFrom = 200;
+  const calmFrom = 320;
+
+  /** What the fed pool says of itself second by second, while it goes through a story of its own. */
+  function saidBy(fed: Story): (nowMs: number) => { readonly stages: readonly Stage[] } {
+    const pool = { key: fedKey, spec: fed.spec };
+    const said = tell(fed).decisions.map((decision, second) =>
+      stageOf(pool, decision, [], (second + 1) * 1_000),
+    );
+    // The pool that feeds is looked at first: it knows what was said a second ago.
+    return (nowMs) => ({ stages: said.slice(0, nowMs / 1_000 - 1).slice(-1) });
+  }
+
+  const fedStory = (seed: number, arrivals: (second: number) => number): Story =>
+    story(seed, {}, { spec: spec({ maxReplicas: 4, prior }), arrivals, seconds: 600 });
+
+  /** More than the 16 jobs/s that its four replicas complete, until `calmFrom`. */
+  const flooded = (second: number): number => (second < calmFrom ? 30 : 2);
+
+  /** Twice as much comes in from `rushFrom` on. */
+  const feedingStory = (seed: number, more: Partial<Story>): Story => {
+    const arrivals = seededRandom(seed + 100_000);
+    return story(
+      seed,
+      {},
+      {
+        spec: feeding,
+        seconds: 600,
+        arrivals: (second) => arrivals.poisson(second < rushFrom ? 12 : 24),
+        ...more,
+      },
+    );
+  };
+
+  const stuck = (atMs: number): readonly Stage[] => [
+    { pool: fedKey, stuck: { reason: 'MaxReplicas', root: fedKey }, atMs },
+  ];
+
+  it.each(seeds)('is not grown until that one recovers (seed %i)', (seed) => {
+    const told = tell(feedingStory(seed, { surroundings: saidBy(fedStory(seed, flooded)) }));
+    const reported = seconds(told, 'StageBlocked');
+    expect(reported[0]).toBeLessThan(rushFrom);
+    expect(reported).toEqual(expect.arrayContaining([rushFrom, calmFrom - 1]));
+    expect(reported.at(-1)).toBeLessThan(calmFrom + 40);
+    const before = told.replicas[rushFrom - 1] ?? 0;
+    expect(Math.max(...told.replicas.slice(rushFrom, calmFrom))).toBeLessThanOrEqual(before);
+    expect(told.decisions[calmFrom - 1]?.message).toContain(`pool ${fedKey}, which this one feeds`);
+    expect(Math.max(...told.replicas.slice(calmFrom))).toBeGreaterThan(before);
+    expect(told.backlog.at(-1)).toBeLessThan(60);
+  });
+
+  /** A replica a minute. */
+  const slowly = { scaleUp: { policies: [{ type: 'Pods' as const, value: 1, periodSeconds: 60 }] } };
+  /** Until its first replicas have started, a pool completes less than arrives. */
+  const startedAt = 10;
+
+  it.each<{ title: string; fed: (seed: number) => Story }>([
+    {
+      title: 'is at its maximum and shrinks its backlog',
+      fed: (seed) => ({ ...fedStory(seed, (second) => (second === 0 ? 6_000 : 4)), replicas: 4 }),
+    },
+    {
+      title: 'falls behind and is still growing',
+      fed: (seed) => ({
+        ...fedStory(seed, (second) => (second < 100 ? 4 : 60)),
+        spec: spec({ maxReplicas: 40, prior, behavior: slowly }),
+      }),
+    },
+  ])('is grown when that one $title', ({ fed }) => {
+    for (const seed of seeds) {
+      // Beyond the objective: more than four replicas complete in a minute.
+      expect(tell(fed(seed)).backlog[rushFrom]).toBeGreaterThan(960);
+      const told = tell(feedingStory(seed, { surroundings: saidBy(fed(seed)) }));
+      expect(seconds(told, 'StageBlocked').filter((second) => second >= startedAt)).toEqual([]);
+      expect(told.replicas.slice(rushFrom)).toEqual(tell(feedingStory(seed, {})).replicas.slice(rushFrom));
+    }
+  });
+
+  it('is grown when that one has said nothing for a quarter of a minute', () => {
+    const lastSaidMs = (rushFrom + 50) * 1_000;
+    for (const seed of seeds) {
+      const told = tell(
+        feedingStory(seed, {
+          replicas: 6,
+          surroundings: (nowMs) => ({ stages: stuck(Math.min(nowMs, lastSaidMs)) }),
+        }),
+      );
+      const blockedUntil = rushFrom + 65;
+      // The pass at that time is the last that hears it; passes are counted from 0.
+      expect(seconds(told, 'StageBlocked').at(-1)).toBe(blockedUntil - 1);
+      expect(Math.max(...told.replicas.slice(0, blockedUntil))).toBe(6);
+      expect(Math.max(...told.replicas.slice(blockedUntil))).toBeGreaterThan(6);
+    }
+  });
+
+  it('gets the replicas that minReplicas and a schedule ask for', () => {
+    const schedule = { name: 'morning', replicas: 9, untilMs: Infinity };
+    const told = tell(
+      feedingStory(1, {
+        spec: { ...feeding, minReplicas: 3 },
+        replicas: 1,
+        surroundings: (nowMs) => ({ stages: stuck(nowMs), ...(nowMs > 100_000 && { schedule }) }),
+      }),
+    );
+    expect(told.replicas[0]).toBe(3);
+    expect(told.replicas[99]).toBe(3);
+    expect(told.replicas[100]).toBe(9);
+    expect(told.replicas.at(-1)).toBe(9);
+  });
+
+  it('wakes from zero, and is not grown further', () => {
+    const told = tell(
+      feedingStory(1, {
+        surroundings: (nowMs) => ({ stages: stuck(nowMs) }),
+        arrivals: (second) => (second < 60 ? 0 : 24),
+      }),
+    );
+    expect(Math.max(...told.replicas.slice(0, 60))).toBe(0);
+    expect(told.replicas[60]).toBeGreaterThan(0);
+    expect(Math.max(...told.replicas)).toBe(told.replicas[60]);
   });
 });
 

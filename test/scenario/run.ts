@@ -1,4 +1,5 @@
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
+import type { DecideInput } from '../../operator/decide/decide.ts';
 import type { Decision } from '../../operator/decide/decision.ts';
 import type { Observation } from '../../operator/observe/observation.ts';
 import { arrivalsBySecond } from '../../operator/simulate/load.ts';
@@ -20,6 +21,8 @@ export type Story = {
   readonly replicas?: number;
   /** What goes wrong with seeing: changes the observation of a pass. */
   readonly disturb?: (observation: Observation, second: number) => Observation;
+  /** What the operator knows at that time beside the pool itself. */
+  readonly surroundings?: (nowMs: number) => Pick<DecideInput, 'schedule' | 'stages'>;
   /** The operator forgets everything before the pass of this second. */
   readonly restartAt?: number;
 };
