@@ -53,7 +53,12 @@ export const emptyFleet: Fleet = {
 };
 
 /** What the fleet is doing right now. */
-export type FleetNow = { readonly workers: number; readonly busy: number };
+export type FleetNow = {
+  readonly workers: number;
+  readonly busy: number;
+  /** The longest time that a job has been running, milliseconds. */
+  readonly oldestRunningMs: number;
+};
 
 /** What is known about jobs fades with busy time, so that idle times forget nothing, and no faster than jobs end. */
 const workMemoryMs = 180_000;
@@ -138,7 +143,11 @@ export function followFleet(
 }
 
 export function fleetNow(heard: readonly Arrived[]): FleetNow {
-  return { workers: heard.length, busy: heard.reduce((sum, { heartbeat }) => sum + heartbeat.busy, 0) };
+  return {
+    workers: heard.length,
+    busy: heard.reduce((sum, { heartbeat }) => sum + heartbeat.busy, 0),
+    oldestRunningMs: heard.reduce((oldest, { heartbeat }) => Math.max(oldest, heartbeat.oldestRunningMs), 0),
+  };
 }
 
 /**

@@ -49,6 +49,8 @@ export type SourceSignals = {
   readonly queuedMessages: Known;
   /** Jobs in slots. Without heartbeats the most that the replicas, leaving ones included, could run. */
   readonly runningJobs: Known;
+  /** The longest time that a job has been running, milliseconds, as the workers tell. */
+  readonly oldestRunningMs: Known;
   /** Mean over the short window. */
   readonly arrivalsPerSecond: Known;
   /** The rate to be ready for: what the few arrivals that were counted allow for, over several windows. */

@@ -233,6 +233,8 @@ function toSignals(
     backlogMessages: known(facts.pending + facts.ackPending, reading.atMs),
     queuedMessages: known(queuedMessages(facts, running, ready), reading.atMs),
     runningJobs: known(running, reading.atMs),
+    oldestRunningMs:
+      now.workers === 0 ? unknown('no worker tells') : known(now.oldestRunningMs, reading.atMs),
     arrivalsPerSecond: rate(short, (count) => count.arrived / count.seconds),
     plannedArrivalsPerSecond: rate(short, () => plannedRate(samples, startMs)),
     arrivalsLongPerSecond: rate(long, (count) => count.arrived / count.seconds),
@@ -263,6 +265,7 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     backlogMessages: missing,
     queuedMessages: missing,
     runningJobs: missing,
+    oldestRunningMs: missing,
     arrivalsPerSecond: missing,
     plannedArrivalsPerSecond: missing,
     arrivalsLongPerSecond: missing,

@@ -144,6 +144,7 @@ const sourceFigures: readonly (readonly [
   ['ack-pending', 'messages', ({ ackPendingMessages }) => ackPendingMessages],
   ['queued', 'messages', ({ queuedMessages }) => queuedMessages],
   ['running', 'jobs', ({ runningJobs }) => runningJobs],
+  ['longest run', 'ms', ({ oldestRunningMs }) => oldestRunningMs],
   ['arrivals, 30 s', 'jobs/s', ({ arrivalsPerSecond }) => arrivalsPerSecond],
   ['arrivals, 5 min', 'jobs/s', ({ arrivalsLongPerSecond }) => arrivalsLongPerSecond],
   ['arrivals, planned', 'jobs/s', ({ plannedArrivalsPerSecond }) => plannedArrivalsPerSecond],

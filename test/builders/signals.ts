@@ -23,6 +23,7 @@ export function sourceSignals(overrides: Partial<SourceSignals> = {}, atMs = 0):
     backlogMessages: known(0, atMs),
     queuedMessages: known(0, atMs),
     runningJobs: known(0, atMs),
+    oldestRunningMs: known(0, atMs),
     arrivalsPerSecond: known(0, atMs),
     plannedArrivalsPerSecond: known(0, atMs),
     arrivalsLongPerSecond: known(0, atMs),

@@ -186,6 +186,22 @@ function unresolved(until: number, tries: (second: number) => number): NonNullab
   });
 }
 
+/** A worker tells of a job that has been running since `start`. */
+function runningSince(start: number, before: NonNullable<Story['disturb']>): NonNullable<Story['disturb']> {
+  return (observation, second) => {
+    const told = before(observation, second);
+    const runningMs = Math.max(0, second - start) * 1_000;
+    const sources = told.sources.map((source) => ({
+      ...source,
+      heartbeats: source.heartbeats.map((heard, index) => ({
+        ...heard,
+        heartbeat: index === 0 ? { ...heard.heartbeat, oldestRunningMs: runningMs } : heard.heartbeat,
+      })),
+    }));
+    return { ...told, sources };
+  };
+}
+
 describe('one message that fails again and again while others pass', () => {
   const goneAt = 500;
   const everySecond = (second: number): number => second;
@@ -234,6 +250,11 @@ describe('one message that fails again and again while others pass', () => {
     more?: Partial<Story>;
   }>([
     { title: 'a single long job that still runs', tries: never },
+    {
+      title: 'a long job while others fail now and then',
+      model: { failShare: () => 0.05 },
+      more: { disturb: runningSince(55, unresolved(600, never)) },
+    },
     { title: 'many that fail', model: { failShare: (atMs) => (atMs < 60_000 ? 0 : 0.67) } },
     { title: 'a standstill', model: { isPaused: (atMs) => atMs >= 65_000 } },
     { title: 'the only message left', more: { arrivals: (second) => (second < 65 ? 12 : 0) } },

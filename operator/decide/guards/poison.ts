@@ -11,6 +11,8 @@ const patienceAckWaits = 5;
 const manyCompleted = 100;
 /** More than this many redelivered at once is a retry storm. */
 const fewRedelivered = 10;
+/** A job that waited a little before it ran is still one long run. */
+const runningShare = 0.8;
 
 /** A message that is tried again and again while all others pass. It takes no replicas away, and asks for none. */
 export const poisonGuard: Guard = { name: 'poison', check };
@@ -30,13 +32,20 @@ function check(situation: Situation): Verdict {
   return ok;
 }
 
-function isPoisoned({ oldest, redeliveredMessages, ackWaitMs }: SourceSignals, nowMs: number): boolean {
+function isPoisoned(source: SourceSignals, nowMs: number): boolean {
+  const { oldest, redeliveredMessages, ackWaitMs } = source;
   if (oldest === undefined || redeliveredMessages.kind === 'unknown') return false;
   const waitMs = ackWaitMs.kind === 'known' ? ackWaitMs.value : 0;
   return (
+    !mayStillRun(source, nowMs - oldest.sinceMs) &&
     redeliveredMessages.value > 0 &&
     redeliveredMessages.value <= fewRedelivered &&
     oldest.completedSince >= manyCompleted &&
     nowMs - oldest.sinceMs >= Math.max(patienceMs, patienceAckWaits * waitMs)
   );
+}
+
+/** Some job has run for about as long as the oldest message is unresolved: then that message may be it. */
+function mayStillRun({ oldestRunningMs }: SourceSignals, unresolvedMs: number): boolean {
+  return oldestRunningMs.kind === 'known' && oldestRunningMs.value >= runningShare * unresolvedMs;
 }

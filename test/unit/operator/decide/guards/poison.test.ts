@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { known } from '../../../../../operator/measure/signals.ts';
+import { known, unknown } from '../../../../../operator/measure/signals.ts';
 import type { SourceSignals } from '../../../../../operator/measure/signals.ts';
 import { decideFor, load, nowMs, pool } from '../../../../builders/decisions.ts';
 
@@ -16,6 +16,16 @@ it.each<{ title: string; source: SourceSignals; isReported: boolean }>([
     title: 'a job that just runs long',
     source: { ...poisoned, redeliveredMessages: known(0, nowMs) },
     isReported: false,
+  },
+  {
+    title: 'a job that runs long while others fail now and then',
+    source: { ...poisoned, oldestRunningMs: known(290_000, nowMs) },
+    isReported: false,
+  },
+  {
+    title: 'a message that stays while no worker tells how long its jobs run',
+    source: { ...poisoned, oldestRunningMs: unknown('no worker tells') },
+    isReported: true,
   },
   {
     title: 'a retry storm',
