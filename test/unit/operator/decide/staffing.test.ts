@@ -26,6 +26,37 @@ describe('the probability that a job has to wait', () => {
     expect(erlangC(slots, load)).toBeCloseTo(probability, 4);
   });
 
+  /** As printed by the R package ErlangC 0.1.0 (CRAN, README, table `process` of `calculate_agents`). */
+  it.each([
+    { slots: 11, load: 10, probability: 0.6821182 },
+    { slots: 12, load: 10, probability: 0.4493882 },
+    { slots: 13, load: 10, probability: 0.2852705 },
+    { slots: 14, load: 10, probability: 0.1741319 },
+  ])('is $probability in a table with $slots slots and load $load', ({ slots, load, probability }) => {
+    expect(erlangC(slots, load)).toBeCloseTo(probability, 7);
+  });
+
+  /**
+   * J. Dunlop, D. Girma, J. Irvine, Digital Mobile Communications and the TETRA System, 1999, section A.4, "Erlang C
+   * table": the load that a probability allows, to two decimals, as quoted in the example on page 424.
+   */
+  it.each([
+    { slots: 8, probability: 0.05, load: 3.87 },
+    { slots: 10, probability: 0.01, load: 4.08 },
+  ])(
+    'is $probability in a table of loads with $slots slots and load $load',
+    ({ slots, probability, load }) => {
+      expect(erlangC(slots, load - 0.005)).toBeLessThan(probability);
+      expect(erlangC(slots, load + 0.005)).toBeGreaterThan(probability);
+    },
+  );
+
+  it('gives the mean wait of a table', () => {
+    // R. E. Trueman, An Introduction to Quantitative Methods for Decision Making, 1977, table 12.2, page 512 (quoted in
+    // the HP 12C Solutions Handbook, page 144): 3 servers at 80 % wait 1.079 mean service times. That is C / (c − a).
+    expect(erlangC(3, 2.4) / (3 - 2.4)).toBeCloseTo(1.079, 3);
+  });
+
   it('agrees with the textbook formula wherever that can be computed', () => {
     for (const slots of [1, 2, 5, 17, 60, 120]) {
       for (const share of [0.1, 0.5, 0.9, 0.99]) {
