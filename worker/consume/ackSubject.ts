@@ -1,5 +1,3 @@
-import { nanosToMs } from '#common/units.ts';
-
 /** What the server says about a delivery in the subject where its ack goes. */
 export type AckFacts = {
   readonly stream: string;
@@ -15,6 +13,9 @@ const v1Tokens = 9;
 const v2MinTokens = 11;
 const dot = 46;
 const zero = 48;
+/** Of nanoseconds since 1970, from 2001 to 2286, and of the milliseconds in it. */
+const nanosDigits = 19;
+const millisDigits = 13;
 
 /**
  * Reads an ack subject. Two forms exist:
@@ -43,35 +44,48 @@ export function parseAckSubject(subject: string): AckFacts | undefined {
 }
 
 /**
- * Reads only the number of deliveries, the one figure that every message needs, without an allocation. The ack
- * subjects of one consumer begin alike, so the place of the number is looked for once.
+ * Reads what every message needs, without an allocation. The ack subjects of one consumer begin alike, and their
+ * sequence numbers seldom grow by a digit, so the places are looked for once and then only checked.
  */
-export class DeliveriesReader {
+export class AckSubjectReader {
   #prefix: string | undefined;
+  #timeStart = 0;
 
   /** @returns 0 when the subject is no ack subject. */
-  read(subject: string): number {
+  deliveries(subject: string): number {
     if (this.#prefix === undefined || !subject.startsWith(this.#prefix)) {
       const start = findDeliveries(subject);
       if (start === 0) return 0;
       this.#prefix = subject.slice(0, start);
+      this.#timeStart = 0;
     }
-    return readDigits(subject, this.#prefix.length);
+    return readDigits(subject, this.#prefix.length, subject.length);
   }
 
   /**
-   * When the message was stored, milliseconds since 1970, likewise.
+   * When the message was stored, whole milliseconds since 1970. Only for the subject that `deliveries` has read last.
    *
-   * @returns undefined when the subject is no ack subject.
+   * @returns undefined when that is not told.
    */
   publishedAtMs(subject: string): number | undefined {
-    if (this.read(subject) === 0) return undefined;
-    let start = this.#prefix?.length ?? 0;
-    // Deliveries, stream sequence and consumer sequence stand before it.
-    for (let token = 0; token < 3; token += 1) start = subject.indexOf('.', start) + 1;
-    const nanos = readDigits(subject, start);
-    return nanos === 0 ? undefined : nanosToMs(nanos);
+    if (!isTimeAt(subject, this.#timeStart)) {
+      this.#timeStart = this.#findTime(subject);
+      if (!isTimeAt(subject, this.#timeStart)) return undefined;
+    }
+    return readDigits(subject, this.#timeStart, this.#timeStart + millisDigits) || undefined;
   }
+
+  /** Deliveries, stream sequence and consumer sequence stand before it. */
+  #findTime(subject: string): number {
+    let start = this.#prefix?.length ?? 0;
+    for (let token = 0; token < 3; token += 1) start = subject.indexOf('.', start) + 1;
+    return start;
+  }
+}
+
+/** Whether a token that is as long as a time stands there; sequence numbers are never that long. */
+function isTimeAt(subject: string, start: number): boolean {
+  return subject.charCodeAt(start - 1) === dot && subject.charCodeAt(start + nanosDigits) === dot;
 }
 
 /** Where the number of deliveries starts; 0 when the subject is no ack subject. */
@@ -83,13 +97,14 @@ function findDeliveries(subject: string): number {
   return before.join('.').length + 1;
 }
 
-function readDigits(text: string, start: number): number {
+/** Reads up to a dot, or the end within the text; 0 when there is anything else. */
+function readDigits(text: string, start: number, end: number): number {
   let value = 0;
-  for (let index = start; index < text.length; index += 1) {
+  for (let index = start; index < end; index += 1) {
     const code = text.charCodeAt(index);
     if (code === dot) return value;
     if (code < zero || code > zero + 9) return 0;
     value = value * 10 + (code - zero);
   }
-  return 0;
+  return end < text.length ? value : 0;
 }

@@ -55,6 +55,8 @@ export class Delivery {
   key: string | undefined = undefined;
   /** What it takes of the slots. */
   weight = 1;
+  /** When the message was stored, milliseconds since 1970; undefined for repeated deliveries, whose wait is not told. */
+  publishedAtMs: number | undefined = undefined;
 
   constructor(message: Msg, ackSubject: string, deliveries: number, leasedSinceMs: number) {
     this.message = message;

@@ -35,9 +35,9 @@ export class LoopWatch {
     this.#lastSweepMs = parts.clock.monotonicMs();
   }
 
-  /** The handler was called then, and has returned, with or without a promise. */
-  called(delivery: Delivery, calledMs: number): void {
-    const ms = this.#parts.clock.monotonicMs() - calledMs;
+  /** The handler was called then, and has returned now, with or without a promise. */
+  called(delivery: Delivery, calledMs: number, nowMs: number): void {
+    const ms = nowMs - calledMs;
     if (ms > this.#parts.leases.ackWaitMs / 2) this.#keepLonger(delivery, ms);
   }
 

@@ -8,7 +8,7 @@ import type { Acks } from '../outcome/acks.ts';
 import type { Settler } from '../outcome/settle.ts';
 import { isWornOut } from '../outcome/verdict.ts';
 import type { Counters } from '../report/counters.ts';
-import { DeliveriesReader } from './ackSubject.ts';
+import { AckSubjectReader } from './ackSubject.ts';
 import type { Admission } from './admission.ts';
 import { Delivery, DeliveredJob } from './job.ts';
 import type { Leases } from './lease.ts';
@@ -49,12 +49,15 @@ export class JobRunner {
   readonly #parts: RunnerParts;
   readonly #slots: Slots;
   readonly #buffer: Delivery[] = [];
-  readonly #deliveries = new DeliveriesReader();
+  readonly #ackSubjects = new AckSubjectReader();
+  /** What the wall clock is ahead of the monotonic one, as of the last sweep: a reading less for each job. */
+  #wallAheadMs: number;
   #accepting = true;
   #starting = false;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#wallAheadMs = wallAheadMs(parts.clock);
     this.#slots = new Slots(parts.window, {
       returned: (slot) => this.#returned(slot),
       threw: (slot, error) => this.#threw(slot, error),
@@ -74,14 +77,18 @@ export class JobRunner {
 
   accept(message: Msg, ackSubject: string): void {
     const { counters, leases, log } = this.#parts;
-    const deliveries = this.#deliveries.read(ackSubject);
+    const deliveries = this.#ackSubjects.deliveries(ackSubject);
     if (deliveries === 0) {
       log.debug({ subject: message.subject }, 'ignored a message that no stream delivered');
       return;
     }
     counters.deliveries += 1;
-    if (deliveries === 1) counters.firstDeliveries += 1;
-    this.#admit(new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs));
+    const delivery = new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs);
+    if (deliveries === 1) {
+      counters.firstDeliveries += 1;
+      delivery.publishedAtMs = this.#ackSubjects.publishedAtMs(ackSubject);
+    }
+    this.#admit(delivery);
   }
 
   #admit(delivery: Delivery): void {
@@ -106,6 +113,7 @@ export class JobRunner {
 
   /** Extends leases and enforces time limits. */
   sweep(nowMs: number, connected: boolean): void {
+    this.#wallAheadMs = wallAheadMs(this.#parts.clock);
     this.#parts.loopWatch.sweep(nowMs, this.#slots);
     for (const delivery of this.#buffer) this.#extend(delivery, nowMs, connected);
     this.#sweepAdmission(nowMs, connected);
@@ -172,22 +180,22 @@ export class JobRunner {
   }
 
   #run(slot: Slot, delivery: Delivery): void {
-    const { tools, window, clock, loopWatch, jobTimeoutMs } = this.#parts;
+    const { tools, window, clock, jobTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (!this.#isWorthRunning(delivery, nowMs)) {
       this.#slots.giveBack(slot);
       return;
     }
-    if (delivery.attempt === 1) this.#noteWait(delivery);
+    if (delivery.attempt === 1) this.#noteWait(delivery, nowMs);
     const job = new DeliveredJob(delivery);
     const deadlineMs = nowMs + jobTimeoutMs;
     const context = new HandlerContext(job, tools, deadlineMs, slot);
     slot.begin(delivery, context, nowMs, deadlineMs);
     window.running += delivery.weight;
     this.#call(slot, job, context);
-    loopWatch.called(delivery, nowMs);
   }
 
+  /** A handler that returns at once ends at the time that the loop watch reads anyhow. */
   #call(slot: Slot, job: DeliveredJob, context: HandlerContext): void {
     let pending: Promise<unknown> | undefined;
     try {
@@ -195,17 +203,24 @@ export class JobRunner {
       // Only what may be a promise costs one; anything else has ended.
       if (typeof result === 'object' && result !== null) pending = Promise.resolve(result);
     } catch (error) {
-      this.#fail(slot, error);
+      this.#fail(slot, error, this.#noteCalled(slot));
       return;
     }
-    if (pending === undefined) this.#finish(slot);
+    const nowMs = this.#noteCalled(slot);
+    if (pending === undefined) this.#finish(slot, nowMs);
     else slot.follow(pending);
   }
 
-  #noteWait({ ackSubject }: Delivery): void {
-    const { counters, clock } = this.#parts;
-    const publishedAtMs = this.#deliveries.publishedAtMs(ackSubject);
-    if (publishedAtMs !== undefined) counters.waited(clock.wallMs() - publishedAtMs);
+  /** @returns the time, monotonic milliseconds. */
+  #noteCalled({ delivery, startedMs }: Slot): number {
+    const { clock, loopWatch } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    loopWatch.called(delivery, startedMs, nowMs);
+    return nowMs;
+  }
+
+  #noteWait({ publishedAtMs }: Delivery, nowMs: number): void {
+    if (publishedAtMs !== undefined) this.#parts.counters.waited(nowMs + this.#wallAheadMs - publishedAtMs);
   }
 
   /** What speaks against it has been carried out when this is false. */
@@ -238,33 +253,31 @@ export class JobRunner {
 
   #returned(slot: Slot): void {
     if (slot.phase === 'stuck') this.#recover(slot);
-    else this.#finish(slot);
+    else this.#finish(slot, this.#parts.clock.monotonicMs());
     this.#startBuffered();
   }
 
   #threw(slot: Slot, error: unknown): void {
     if (slot.phase === 'stuck') this.#recover(slot);
-    else this.#fail(slot, error);
+    else this.#fail(slot, error, this.#parts.clock.monotonicMs());
     this.#startBuffered();
   }
 
   /** What the job has published is stored before the job is acked. */
-  #finish(slot: Slot): void {
+  #finish(slot: Slot, nowMs: number): void {
     const unstored = slot.context.unstored();
-    if (unstored === undefined) this.#succeed(slot);
+    if (unstored === undefined) this.#succeed(slot, nowMs);
     else slot.follow(unstored);
   }
 
-  #succeed(slot: Slot): void {
+  #succeed(slot: Slot, nowMs: number): void {
     const { delivery, startedMs } = slot;
-    const nowMs = this.#parts.clock.monotonicMs();
     this.#release(slot, nowMs);
     this.#parts.settler.succeed(delivery, nowMs, nowMs - startedMs);
   }
 
-  #fail(slot: Slot, error: unknown): void {
+  #fail(slot: Slot, error: unknown, nowMs: number): void {
     const { delivery, context } = slot;
-    const nowMs = this.#parts.clock.monotonicMs();
     this.#release(slot, nowMs);
     const { abortReason: reason } = context;
     if (reason?.name === 'TimeoutError') this.#parts.counters.timedOut += 1;
@@ -358,4 +371,8 @@ export class JobRunner {
     slot.end();
     this.#slots.giveBack(slot);
   }
+}
+
+function wallAheadMs(clock: Clock): number {
+  return clock.wallMs() - clock.monotonicMs();
 }

@@ -5,6 +5,9 @@ export const serviceBucketsSeconds: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
+const serviceBoundsMs = serviceBucketsSeconds.map((seconds) => seconds * 1_000);
+const waitBoundsMs = waitBoundsSeconds.map((seconds) => seconds * 1_000);
+
 /**
  * What this process has done, as plain numbers: bumped on the hot path, read by heartbeats and metrics. All grow only.
  */
@@ -84,10 +87,7 @@ export class Counters {
 
   /** @param waitMs from being stored to the first attempt; clocks that disagree can make it negative. */
   waited(waitMs: number): void {
-    let bucket = 0;
-    while (bucket < waitBoundsSeconds.length && waitMs > (waitBoundsSeconds[bucket] ?? 0) * 1_000) {
-      bucket += 1;
-    }
+    const bucket = bucketOf(waitMs, waitBoundsMs);
     this.waitBuckets[bucket] = (this.waitBuckets[bucket] ?? 0) + 1;
     this.waitSumMs += Math.max(0, waitMs);
   }
@@ -96,13 +96,14 @@ export class Counters {
     this.serviceCount += 1;
     this.serviceSumMs += durationMs;
     this.serviceSumSquaresMs2 += durationMs * durationMs;
-    let bucket = 0;
-    while (
-      bucket < serviceBucketsSeconds.length &&
-      durationMs > (serviceBucketsSeconds[bucket] ?? 0) * 1_000
-    ) {
-      bucket += 1;
-    }
+    const bucket = bucketOf(durationMs, serviceBoundsMs);
     this.serviceBuckets[bucket] = (this.serviceBuckets[bucket] ?? 0) + 1;
   }
+}
+
+/** The first bound that the value does not exceed, or one beyond the last. */
+function bucketOf(value: number, bounds: readonly number[]): number {
+  let bucket = 0;
+  while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket += 1;
+  return bucket;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DeliveriesReader, parseAckSubject } from '../../../../worker/consume/ackSubject.ts';
+import { AckSubjectReader, parseAckSubject } from '../../../../worker/consume/ackSubject.ts';
 
 const facts = {
   stream: 'IMAGES',
@@ -45,7 +45,7 @@ describe('an ack subject', () => {
   for (const [name, { subject, facts: expected, deliveries }] of Object.entries(cases)) {
     test(name, () => {
       expect(parseAckSubject(subject)).toEqual(expected);
-      expect(new DeliveriesReader().read(subject)).toBe(deliveries);
+      expect(new AckSubjectReader().deliveries(subject)).toBe(deliveries);
     });
   }
 
@@ -72,24 +72,53 @@ describe('an ack subject', () => {
       fc.property(subject, (text) => {
         const parsed = parseAckSubject(text);
         if (parsed === undefined) return;
-        const reader = new DeliveriesReader();
-        expect(reader.read(text)).toBe(parsed.deliveries);
-        const publishedAtMs = reader.publishedAtMs(text);
-        // Neither exists at deliveries or a time of 0.
-        if (publishedAtMs !== undefined) expect(Math.floor(publishedAtMs)).toBe(parsed.publishedAtMs);
-        else expect(Math.min(parsed.deliveries, parsed.publishedAtMs)).toBe(0);
+        const reader = new AckSubjectReader();
+        expect(reader.deliveries(text)).toBe(parsed.deliveries);
       }),
     );
   });
 
   test('of the same consumer is read alike the second time, and another one is not mistaken for it', () => {
-    const reader = new DeliveriesReader();
+    const reader = new AckSubjectReader();
     const subject = (consumer: string, deliveries: number): string =>
       `$JS.ACK.IMAGES.${consumer}.${deliveries}.1234.99.1700000000123456789.7`;
-    expect(reader.read(subject('a', 1))).toBe(1);
-    expect(reader.read(subject('a', 27))).toBe(27);
-    expect(reader.read(subject('ab', 3))).toBe(3);
-    expect(reader.read(subject('a', 2))).toBe(2);
-    expect(reader.read('_INBOX.a.b')).toBe(0);
+    expect(reader.deliveries(subject('a', 1))).toBe(1);
+    expect(reader.deliveries(subject('a', 27))).toBe(27);
+    expect(reader.deliveries(subject('ab', 3))).toBe(3);
+    expect(reader.deliveries(subject('a', 2))).toBe(2);
+    expect(reader.deliveries('_INBOX.a.b')).toBe(0);
+  });
+
+  test('tells when the message was stored, as its numbers grow by digits and consumers take turns', () => {
+    const sequence = fc.oneof(fc.integer({ min: 1, max: 1_100 }), fc.integer({ min: 1, max: 1e15 }));
+    const subject = fc
+      .tuple(
+        fc.constantFrom('$JS.ACK.IMAGES.a', '$JS.ACK.IMAGES.longer', '$JS.ACK._.ACCHASH.IMAGES.a'),
+        fc.tuple(fc.integer({ min: 1, max: 1_000 }), sequence, sequence),
+        fc.integer({ min: 1e12, max: 9e12 }),
+        fc.integer({ min: 0, max: 999_999 }),
+      )
+      .map(([prefix, numbers, ms, nanos]) => ({
+        text: [prefix, ...numbers, `${ms}${String(nanos).padStart(6, '0')}`, 7].join('.'),
+        ms,
+      }));
+    fc.assert(
+      fc.property(fc.array(subject, { minLength: 1, maxLength: 20 }), (subjects) => {
+        const reader = new AckSubjectReader();
+        for (const { text, ms } of subjects) {
+          expect(reader.deliveries(text)).toBe(parseAckSubject(text)?.deliveries);
+          expect(reader.publishedAtMs(text)).toBe(ms);
+        }
+      }),
+    );
+  });
+
+  test('without a time of this age of the world leaves it untold', () => {
+    const reader = new AckSubjectReader();
+    for (const time of ['0', '123', '1700000000123456789123', 'x700000000123456789']) {
+      const subject = `$JS.ACK.IMAGES.a.1.2.3.${time}.7`;
+      expect(reader.deliveries(subject)).toBe(1);
+      expect(reader.publishedAtMs(subject)).toBeUndefined();
+    }
   });
 });
