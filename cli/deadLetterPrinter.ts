@@ -28,6 +28,7 @@ export function letterInFull(letter: DeadLetter): string {
     ['sequence', letter.sequence],
     ['reason', letter.reason],
     ['error', letter.error],
+    ...(letter.stack?.split('; ').map((frame) => ['', frame] as const) ?? []),
     ['attempts', letter.attempts],
     ['stream', origin?.stream],
     ['consumer', origin?.consumer],

@@ -3,7 +3,8 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import type { DeadLetterReason } from '../outcome/verdict.ts';
 import { idempotencyKeyHeader, letterHeaders } from './headers.ts';
 
-const maxErrorChars = 1_024;
+const maxTextChars = 1_024;
+const maxStackChars = 2_048;
 /** Headers of the original are carried along up to this size, so that a dead letter can be sent back as it was. */
 const maxCopiedHeaderBytes = 4_096;
 
@@ -47,6 +48,8 @@ export function composeHeaders(job: Deceased, death: Death, letterStream: string
   set(idempotencyKeyHeader, job.idempotencyKey);
   set(letterHeaders.reason, death.reason);
   set(letterHeaders.error, death.error.message);
+  const frames = framesOf(death);
+  if (frames !== '') hdrs.set(letterHeaders.stack, frames);
   set(letterHeaders.attempts, job.attempts);
   set(letterHeaders.originStream, job.stream);
   set(letterHeaders.originConsumer, job.consumer);
@@ -76,9 +79,16 @@ function copyHeaders(job: Deceased): MsgHdrs {
   return copy;
 }
 
-function singleLine(text: string): string {
+/** Where a handler threw; '' when nobody did. The message stands elsewhere, and its lines are no frames. */
+function framesOf({ reason, error: { stack = '' } }: Death): string {
+  if (reason === 'Expired' || reason === 'DeliveriesExhausted') return '';
+  const frames = stack.split('\n').filter((line) => /^ +at /.test(line));
+  return singleLine(frames.map((frame) => frame.trim()).join('; '), maxStackChars);
+}
+
+function singleLine(text: string, maxChars = maxTextChars): string {
   return text
-    .slice(0, maxErrorChars)
+    .slice(0, maxChars)
     .replace(/\p{Cc}+/gu, ' ')
     .trim();
 }

@@ -2,6 +2,7 @@
 export const letterHeaders = {
   reason: 'Penstock-Reason',
   error: 'Penstock-Error',
+  stack: 'Penstock-Stack',
   attempts: 'Penstock-Attempts',
   originStream: 'Penstock-Origin-Stream',
   originConsumer: 'Penstock-Origin-Consumer',

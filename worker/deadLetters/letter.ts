@@ -9,6 +9,8 @@ export type DeadLetter = {
   /** Undefined in a message that no worker has written, as every field that follows. */
   readonly reason: string | undefined;
   readonly error: string | undefined;
+  /** Where the handler threw it, frames separated by semicolons. */
+  readonly stack: string | undefined;
   /** Deliveries until it was given up. */
   readonly attempts: number | undefined;
   readonly origin: Origin | undefined;
@@ -45,6 +47,7 @@ export function readLetter({ sequence, storedAtMs, headers, data }: StoredMessag
     storedAtMs,
     reason: text(letterHeaders.reason),
     error: text(letterHeaders.error),
+    stack: text(letterHeaders.stack),
     attempts: parseCount(text(letterHeaders.attempts)),
     origin: readOrigin(text),
     idempotencyKey: text(idempotencyKeyHeader),

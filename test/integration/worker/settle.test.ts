@@ -87,6 +87,7 @@ describe('a job that fails', () => {
       'Nats-Msg-Id': `${queue.stream}:1:${queue.consumer}`,
       'Penstock-Reason': 'AttemptsExhausted',
       'Penstock-Error': 'no way',
+      'Penstock-Stack': expect.stringMatching(/^at \S.*settle\.test\.ts:\d+:\d+/) as unknown,
       'Penstock-Attempts': '2',
       'Penstock-Origin-Stream': queue.stream,
       'Penstock-Origin-Sequence': '1',

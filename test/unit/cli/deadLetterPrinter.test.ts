@@ -7,6 +7,7 @@ const letter: DeadLetter = {
   storedAtMs: Date.UTC(2026, 0, 1),
   reason: 'Discarded',
   error: 'no \u001b[31muser',
+  stack: 'at handler (/jobs/resize.ts:7:9); at run (/jobs/run.ts:1:1)',
   attempts: 2,
   origin: { stream: 'JOBS', consumer: 'work', sequence: 7, subject: 'JOBS.a' },
   idempotencyKey: 'order-9',
@@ -30,6 +31,7 @@ test('a letter that no worker wrote has a line too', () => {
 test('in full, headers and payload are shown', () => {
   const text = letterInFull(letter);
   expect(text).toMatch(/^header Trace +abc$/m);
+  expect(text).toMatch(/^ +at handler \(\/jobs\/resize\.ts:7:9\)\n +at run /m);
   expect(text).toMatch(/^idempotency key +order-9$/m);
   expect(text).toContain('{"n":1}\n\u{fffd}]0;title\u{fffd}');
 });
