@@ -99,7 +99,8 @@ export function checkFit({ config }: ConsumerInfo, needs: Needs): Fit {
 
 /** How long the server waits for an ack before it delivers again, milliseconds. A backoff list overrides ack_wait. */
 export function ackWaitMs(config: Pick<ConsumerInfo['config'], 'ack_wait' | 'backoff'>): number {
-  const nanos = config.backoff[0] ?? config.ack_wait;
+  // Each delivery has its own, and leases are all treated as if they had the shortest.
+  const nanos = config.backoff.length > 0 ? Math.min(...config.backoff) : config.ack_wait;
   // The server's default when neither is set.
   return nanos === undefined || nanos === 0 ? 30_000 : nanos / 1_000_000;
 }

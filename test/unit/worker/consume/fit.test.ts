@@ -46,8 +46,8 @@ describe('a consumer', () => {
     expect(check({ max_ack_pending: -1 }, { maxWaiting: 250 }).warnings).toEqual([]);
   });
 
-  test('waits as long as its backoff list says first, else ack_wait, else the default', () => {
-    expect(ackWaitMs({ backoff: [1e9], ack_wait: 30e9 })).toBe(1_000);
+  test('waits as long as the shortest of its backoff list, else ack_wait, else the default', () => {
+    expect(ackWaitMs({ backoff: [5e9, 1e9, 9e9], ack_wait: 30e9 })).toBe(1_000);
     expect(ackWaitMs({ backoff: [], ack_wait: 5e9 })).toBe(5_000);
     expect(ackWaitMs({ backoff: [] })).toBe(30_000);
   });
