@@ -440,21 +440,41 @@ function readRate(
   return burst === undefined ? { perSecond } : { perSecond, burst };
 }
 
-/** Settings that have no effect without another one. */
-const needs: Readonly<Record<string, string>> = {
-  PENSTOCK_RATE_BURST: 'PENSTOCK_RATE_PER_SECOND',
-  PENSTOCK_KEY_RATE_BURST: 'PENSTOCK_KEY_RATE_PER_SECOND',
-  PENSTOCK_BATCH_WAIT_SECONDS: 'PENSTOCK_BATCH_SIZE',
-  PENSTOCK_BATCH_ERRORS: 'PENSTOCK_BATCH_SIZE',
+const breakers = ['PENSTOCK_BREAKER_FAILURE_RATIO', 'PENSTOCK_BREAKER_SLOW_SECONDS'];
+
+/** Settings that have no effect without one of others. */
+const needs: Readonly<Record<string, readonly string[]>> = {
+  PENSTOCK_RATE_BURST: ['PENSTOCK_RATE_PER_SECOND'],
+  PENSTOCK_KEY_RATE_BURST: ['PENSTOCK_KEY_RATE_PER_SECOND'],
+  PENSTOCK_MAX_WAITING: ['PENSTOCK_KEY'],
+  PENSTOCK_HANDLER_THREAD_MEMORY_MB: ['PENSTOCK_HANDLER_THREADS'],
+  PENSTOCK_BATCH_WAIT_SECONDS: ['PENSTOCK_BATCH_SIZE'],
+  PENSTOCK_BATCH_ERRORS: ['PENSTOCK_BATCH_SIZE'],
+  PENSTOCK_RETRY_BUDGET_MIN_PER_SECOND: ['PENSTOCK_RETRY_BUDGET_RATIO'],
+  PENSTOCK_RETRY_BUDGET_DELAY_SECONDS: ['PENSTOCK_RETRY_BUDGET_RATIO'],
+  PENSTOCK_BREAKER_SLOW_RATIO: ['PENSTOCK_BREAKER_SLOW_SECONDS'],
+  PENSTOCK_BREAKER_MIN_JOBS: breakers,
+  PENSTOCK_BREAKER_WINDOW_SECONDS: breakers,
+  PENSTOCK_BREAKER_OPEN_SECONDS: breakers,
+  PENSTOCK_BREAKER_PROBES: breakers,
+  PENSTOCK_DEAD_LETTER_SUBJECT: ['PENSTOCK_DEAD_LETTER_STREAM'],
+  PENSTOCK_DEAD_LETTER_CREATE: ['PENSTOCK_DEAD_LETTER_STREAM'],
+  PENSTOCK_DEDUPE_TTL_SECONDS: ['PENSTOCK_DEDUPE_BUCKET'],
+  PENSTOCK_DEDUPE_CREATE: ['PENSTOCK_DEDUPE_BUCKET'],
+  PENSTOCK_DEDUPE_WHEN_UNKNOWN: ['PENSTOCK_DEDUPE_BUCKET'],
+  PENSTOCK_SINGLE_FLIGHT_LOCK_SECONDS: ['PENSTOCK_SINGLE_FLIGHT_BUCKET'],
+  PENSTOCK_ACK_WAIT_SECONDS: ['PENSTOCK_CREATE_CONSUMER'],
+  PENSTOCK_MAX_ACK_PENDING: ['PENSTOCK_CREATE_CONSUMER'],
 };
 
 function requireCompany(environment: Environment, threads: boolean): void {
-  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
+  const isSet = (name: string): boolean => !['', 'false'].includes(environment[name] ?? '');
   for (const [name, needed] of Object.entries(needs)) {
-    if (!isSet(name) || isSet(needed)) continue;
+    const given = environment[name] ?? '';
+    if (given === '' || needed.some(isSet)) continue;
     throw new PenstockError(
       'InvalidConfiguration',
-      `${name}=${environment[name]}: has no effect without ${needed}`,
+      `${name}=${given}: has no effect without ${needed.join(' or ')}`,
     );
   }
   if (!threads || !isSet('PENSTOCK_MAX_SLOTS')) return;

@@ -30,6 +30,13 @@ const command = 'exec:';
  */
 export async function openHandler(settings: HandlerSettings): Promise<HandlerHost> {
   const { handler, args, environment, killGraceMs, logLevel, slots, threads, threadMemoryMb } = settings;
+  const isModule = !handler.startsWith(command) && !/^https?:/.test(handler);
+  if (threads && !isModule) {
+    throw new PenstockError(
+      'InvalidHandler',
+      `PENSTOCK_HANDLER_THREADS=true: only a module runs in threads; leave it out for ${handler}`,
+    );
+  }
   if (handler.startsWith(command)) {
     return openCommandHandler({ program: handler.slice(command.length), args, environment, killGraceMs });
   }

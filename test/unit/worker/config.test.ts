@@ -50,21 +50,19 @@ describe('the environment', () => {
   });
 
   test('turns retry budget and breaker on by the setting that has no default', () => {
-    const idle = {
-      PENSTOCK_RETRY_BUDGET_DELAY_SECONDS: '5',
-      PENSTOCK_BREAKER_PROBES: '7',
-    };
-    expect(compileOptions(readConfig({ ...named, ...idle }))).toMatchObject({
+    expect(compileOptions(readConfig(named))).toMatchObject({
       retryBudget: undefined,
       breaker: undefined,
       forgivenStream: undefined,
     });
     const on = {
       PENSTOCK_RETRY_BUDGET_RATIO: '0.1',
+      PENSTOCK_RETRY_BUDGET_DELAY_SECONDS: '5',
       PENSTOCK_BREAKER_SLOW_SECONDS: '2',
+      PENSTOCK_BREAKER_PROBES: '7',
       PENSTOCK_FORGIVEN_STREAM: 'FORGIVEN',
     };
-    expect(compileOptions(readConfig({ ...named, ...idle, ...on }))).toMatchObject({
+    expect(compileOptions(readConfig({ ...named, ...on }))).toMatchObject({
       retryBudget: { ratio: 0.1, minPerSecond: workerDefaults.retryBudgetMinPerSecond, delayMs: 5_000 },
       breaker: { failureRatio: workerDefaults.breakerFailureRatio, slowMs: 2_000, probes: 7 },
       forgivenStream: 'FORGIVEN',
@@ -150,6 +148,19 @@ describe('the environment', () => {
     'how batches fail, and no batches': {
       environment: { ...named, PENSTOCK_BATCH_ERRORS: 'collect' },
       message: /PENSTOCK_BATCH_ERRORS=collect: has no effect without PENSTOCK_BATCH_SIZE/,
+    },
+    'a breaker that nothing turns on': {
+      environment: { ...named, PENSTOCK_BREAKER_PROBES: '5' },
+      message:
+        /PENSTOCK_BREAKER_PROBES=5: has no effect without PENSTOCK_BREAKER_FAILURE_RATIO or PENSTOCK_BREAKER_SLOW_SECONDS/,
+    },
+    'a lease of a consumer that it does not create': {
+      environment: { ...named, PENSTOCK_CREATE_CONSUMER: 'false', PENSTOCK_ACK_WAIT_SECONDS: '60' },
+      message: /PENSTOCK_ACK_WAIT_SECONDS=60: has no effect without PENSTOCK_CREATE_CONSUMER/,
+    },
+    'no creation of a bucket that is not named': {
+      environment: { ...named, PENSTOCK_DEDUPE_CREATE: 'false' },
+      message: /PENSTOCK_DEDUPE_CREATE=false: has no effect without PENSTOCK_DEDUPE_BUCKET/,
     },
     'slots that follow the latency, in threads': {
       environment: { ...named, PENSTOCK_HANDLER_THREADS: 'true', PENSTOCK_MAX_SLOTS: '9' },

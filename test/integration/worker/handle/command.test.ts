@@ -182,6 +182,16 @@ test('arguments for what takes none are refused', async () => {
   expect(worker.stderr()).toMatch(/InvalidHandler: https:\/\/host\/ takes no arguments \(given: --fast\)/);
 });
 
+test('threads for what is no module are refused', async () => {
+  await using worker = penstock(['worker', 'exec:cat'], {
+    PENSTOCK_STREAM: 'S',
+    PENSTOCK_CONSUMER: 'C',
+    PENSTOCK_HANDLER_THREADS: 'true',
+  });
+  expect(await worker.ended).toBe(1);
+  expect(worker.stderr()).toContain('only a module runs in threads; leave it out for exec:cat');
+});
+
 test('a program that is not there is named before the worker starts', async () => {
   const settings = { args: [], environment: { PATH: '/usr/bin:/bin' }, killGraceMs: 1 };
   await expect(openCommandHandler({ program: 'no-such-program', ...settings })).rejects.toThrow(
