@@ -84,7 +84,7 @@ export const workerEnvironmentSchema = z.object({
     })
     .optional()
     .describe(
-      'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot or 16.',
+      'Messages held beyond the running ones. Default auto: about 50 ms of work, at most 2 per slot or 16, and no more than the queue has left.',
     ),
   PENSTOCK_KEY: z
     .string()

@@ -71,7 +71,7 @@ export type WorkerOptions = AdmissionOptions & {
   readonly limits?: Readonly<Record<string, number>>;
   /** What each slot keeps from job to job, for `context.slotState()`. */
   readonly slotState?: SlotStateSource;
-  /** Messages held beyond the running ones; `auto` (default) follows the measured service time. */
+  /** Messages held beyond the running ones; `auto` (default) follows the measured service time and the backlog. */
   readonly prefetch?: number | 'auto';
   /** For `runBatchWorker`: jobs of a batch, how long the first waits for others, and what an error means for them. */
   readonly batch?: Partial<BatchPolicy>;

@@ -59,7 +59,7 @@ export class AckSubjectReader {
       this.#prefix = subject.slice(0, start);
       this.#timeStart = 0;
     }
-    return readDigits(subject, this.#prefix.length, subject.length);
+    return readDigits(subject, this.#prefix.length, subject.indexOf('.', this.#prefix.length));
   }
 
   /**
@@ -73,6 +73,11 @@ export class AckSubjectReader {
       if (!isTimeAt(subject, this.#timeStart)) return undefined;
     }
     return readDigits(subject, this.#timeStart, this.#timeStart + millisDigits) || undefined;
+  }
+
+  /** Messages that the consumer had left when it sent this one. Only after `publishedAtMs` of the same subject. */
+  pending(subject: string): number {
+    return readDigits(subject, this.#timeStart + nanosDigits + 1, subject.length);
   }
 
   /** Deliveries, stream sequence and consumer sequence stand before it. */
@@ -97,7 +102,7 @@ function findDeliveries(subject: string): number {
   return before.join('.').length + 1;
 }
 
-/** Reads up to a dot, or the end within the text; 0 when there is anything else. */
+/** Reads up to a dot or the end; 0 when there is anything else. */
 function readDigits(text: string, start: number, end: number): number {
   let value = 0;
   for (let index = start; index < end; index += 1) {
@@ -106,5 +111,5 @@ function readDigits(text: string, start: number, end: number): number {
     if (code < zero || code > zero + 9) return 0;
     value = value * 10 + (code - zero);
   }
-  return end < text.length ? value : 0;
+  return value;
 }

@@ -139,6 +139,8 @@ export class Engine {
       maxAttempts,
       jobTimeoutMs: settings.jobTimeoutMs,
       abortGraceMs: settings.abortGraceMs,
+      // Several consumers have a backlog each, and share one prefetch.
+      followsBacklog: settings.prefetch === 'auto' && settings.consumers.length === 1,
       onRoom: () => this.#onRoom(),
     });
     this.#sources = parts.consumers.map((consumer, index) => this.#createSource(consumer, index));

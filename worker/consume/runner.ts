@@ -37,6 +37,8 @@ export type RunnerParts = {
   readonly jobTimeoutMs: number;
   /** Time from the abort to the moment when a job that goes on counts as stuck. */
   readonly abortGraceMs: number;
+  /** Whether the prefetch goes by what the server has left. */
+  readonly followsBacklog: boolean;
   /** A slot has become free, or a job has left. */
   readonly onRoom: () => void;
 };
@@ -86,9 +88,16 @@ export class JobRunner {
     const delivery = new Delivery(message, ackSubject, deliveries, leases.leasedSinceMs);
     if (deliveries === 1) {
       counters.firstDeliveries += 1;
-      delivery.publishedAtMs = this.#ackSubjects.publishedAtMs(ackSubject);
+      this.#readFirst(delivery);
     }
     this.#admit(delivery);
+  }
+
+  #readFirst(delivery: Delivery): void {
+    const { followsBacklog, window } = this.#parts;
+    delivery.publishedAtMs = this.#ackSubjects.publishedAtMs(delivery.ackSubject);
+    if (followsBacklog && delivery.publishedAtMs !== undefined)
+      window.backlog = this.#ackSubjects.pending(delivery.ackSubject);
   }
 
   #admit(delivery: Delivery): void {

@@ -22,7 +22,7 @@ export type Credits = {
  *                       waiting for their key        stuck (counted out of the slots until it settles)
  *
  * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch, nor the
- * cap. Those that wait for something of their own key are left out, so that jobs of other keys are pulled past them;
+ * cap. Where the backlog is followed, the prefetch counts up to that only. Those that wait for something of their own key are left out, so that jobs of other keys are pulled past them;
  * once there are too many, nothing is asked for.
  * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
  * until there is room again.
@@ -40,6 +40,11 @@ export class Window implements Credits {
   cap = Infinity;
   /** With so many waiting, nothing is asked for. */
   maxWaiting = Infinity;
+  /**
+   * Messages that the server had left when it sent the last one: no more are asked for ahead of the slots, as what
+   * comes later is done sooner by a replica with a free slot. Infinite where that is not followed.
+   */
+  backlog = Infinity;
 
   constructor(slots: number, prefetch: number) {
     this.slots = slots;
@@ -68,7 +73,7 @@ export class Window implements Credits {
 
   get #wanted(): number {
     if (this.waiting >= this.maxWaiting) return 0;
-    const most = Math.min(this.slots - this.stuck + this.prefetch, this.cap);
+    const most = Math.min(this.slots - this.stuck + Math.min(this.prefetch, this.backlog), this.cap);
     return most - this.running - this.settling;
   }
 

@@ -108,6 +108,7 @@ describe('an ack subject', () => {
         for (const { text, ms } of subjects) {
           expect(reader.deliveries(text)).toBe(parseAckSubject(text)?.deliveries);
           expect(reader.publishedAtMs(text)).toBe(ms);
+          expect(reader.pending(text)).toBe(7);
         }
       }),
     );

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Window, prefetchFor } from '../../../../worker/consume/window.ts';
 
 function windowWith(
-  counts: Partial<Record<'running' | 'buffered' | 'settling' | 'outstanding' | 'stuck', number>>,
+  counts: Partial<Record<'running' | 'buffered' | 'settling' | 'outstanding' | 'stuck' | 'backlog', number>>,
 ) {
   return Object.assign(new Window(10, 6), counts);
 }
@@ -22,6 +22,10 @@ describe('credits', () => {
     'results on their way count as held': { counts: { running: 10, settling: 6 }, credits: 0 },
     'stuck jobs take their slots away': { counts: { stuck: 10 }, credits: 6 },
     'more buffered than wanted: wait': { counts: { buffered: 40 }, credits: 0 },
+    'an empty queue: only free slots count': { counts: { running: 7, backlog: 0 }, credits: 3 },
+    'an empty queue and all slots taken: wait': { counts: { running: 10, backlog: 0 }, credits: 0 },
+    'a short queue: no more ahead than it has': { counts: { running: 10, backlog: 2 }, credits: 2 },
+    'a long queue: the whole prefetch': { counts: { running: 10, backlog: 500 }, credits: 6 },
     'late messages on top: wait': { counts: { running: 10, buffered: 30, settling: 5 }, credits: 0 },
   };
   for (const [name, { counts, credits }] of Object.entries(cases)) {
