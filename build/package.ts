@@ -1,6 +1,7 @@
 /**
- * `npm run package [-- FOLDER]`: the library for job authors as a tarball, FOLDER/penstock-VERSION.tgz, by default in
- * out/. It holds `penstock/worker` and `penstock/worker/testing` with their types, and the two programs.
+ * The end of `npm pack`: puts the library for job authors in the place of the tarball that npm has made of the
+ * repository (docs/adr/0036). It holds `penstock/worker` and `penstock/worker/testing` with their types, and the two
+ * programs. Its argument is the folder of the tarball; empty, it is this one.
  *
  * The code is bundled, so that a start loads few files; dependencies stay packages of their own. The types are those
  * of the sources, file by file.
@@ -12,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const target = resolve(process.argv[2] ?? join(root, 'out'));
-const folder = join(target, 'package');
+const target = resolve(process.argv[2] ?? '');
+const folder = join(root, 'out/package');
 
 type Manifest = {
   readonly version: string;
