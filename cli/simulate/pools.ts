@@ -24,11 +24,8 @@ function readPool(file: string, wanted: string | undefined): Pool {
   const names = pools.map(({ name }) => name).join(', ');
   const [only, ...more] = pools.filter(({ name }) => wanted === undefined || name === wanted);
   if (only === undefined) {
-    const found = names === '' ? 'no WorkerPool' : names;
-    throw new PenstockError(
-      'InvalidPolicy',
-      `${file}: there is no WorkerPool ${wanted ?? ''} (found: ${found})`,
-    );
+    const missing = names === '' || wanted === undefined ? '' : ` ${wanted} (found: ${names})`;
+    throw new PenstockError('InvalidPolicy', `${file}: there is no WorkerPool${missing}`);
   }
   if (more.length > 0) throw new PenstockError('InvalidPolicy', `${file}: choose one with --pool: ${names}`);
   return only;

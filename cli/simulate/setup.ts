@@ -67,6 +67,6 @@ function readText(file: string, code: 'InvalidTrace' | 'InvalidService'): string
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new PenstockError(code, `cannot read the file: ${describeError(error)}`, { cause: error });
+    throw new PenstockError(code, `cannot read ${file}: ${describeError(error)}`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { PenstockError, describeError } from '#common/errors.ts';
 import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import { besideOracles, cheapestAsFast, oracles, run } from '../../operator/simulate/compare.ts';
@@ -22,6 +23,7 @@ import { tuningJson, tuningRuns, tuningText } from './tuning.ts';
 
 /** `penstock simulate`: what policies would have done with a load, beside their peers. */
 export async function simulate(options: SimulateOptions): Promise<void> {
+  for (const file of [options.html, options.svg]) if (file !== undefined) checkWritable(file);
   const pools = options.pipeline ? readStages(options.policy) : readPools(options.policy, options.pool);
   const { load, name: loadName } = await readLoad(options);
   const first = pools[0];
@@ -114,9 +116,22 @@ function describe({ service, seed }: SimulateOptions, { model, load, objectiveSe
   );
 }
 
+/** Before the work, since a path that is mistyped must not cost a long run. */
+function checkWritable(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new PenstockError('OutputFailed', `cannot write ${file}: it is a folder; name a file in it`);
+  }
+  writing(file, () => accessSync(dirname(file), constants.W_OK));
+}
+
 function writeText(file: string, text: string): void {
+  writing(file, () => writeFileSync(file, text));
+}
+
+/** @throws PenstockError `OutputFailed`, naming the file */
+function writing(file: string, step: () => void): void {
   try {
-    writeFileSync(file, text);
+    step();
   } catch (error) {
     throw new PenstockError('OutputFailed', `cannot write ${file}: ${describeError(error)}`, {
       cause: error,

@@ -27,7 +27,7 @@ export function parseTrace(text: string, name: string, options: TraceOptions = {
   const table = readTable(text, name, 'InvalidTrace');
   const time = columnOf(table, timeColumns);
   if (time === undefined) {
-    const found = table.columns.join(',').slice(0, 80);
+    const found = JSON.stringify(table.columns.join(',').slice(0, 80)); // a binary file must not reach the terminal
     throw table.invalid(
       `${name}:1: there is no column "t_seconds" or "t" (found: ${found}); name the times so`,
     );

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, isNode, parseAllDocuments } from 'yaml';
 import type { Document } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { describeError } from '#common/errors.ts';
 import { localProcessSchema } from '#crds/local-process.ts';
 import type { LocalProcess } from '#crds/local-process.ts';
@@ -77,7 +77,8 @@ export function parsePolicies(file: string, text: string): ReadResult {
     const take = <S extends z.ZodType>(schema: S, into: Placed<z.output<S>>[]): void => {
       const parsed = schema.safeParse(value);
       if (parsed.success) into.push({ resource: parsed.data, ...placed });
-      else problems.push(...parsed.error.issues.map((issue) => toProblem(file, lineOf, value, issue)));
+      else
+        problems.push(...parsed.error.issues.map((issue) => toProblem(file, lineOf, schema, value, issue)));
     };
     if (kind === 'WorkerPool') take(workerPoolSchema, pools);
     else if (kind === 'NatsConnection') take(natsConnectionSchema, connections);
@@ -188,6 +189,7 @@ function kindOf(value: unknown): unknown {
 function toProblem(
   file: string,
   lineOf: (field: string) => number,
+  schema: z.ZodType,
   value: unknown,
   issue: z.core.$ZodIssue,
 ): Problem {
@@ -199,13 +201,26 @@ function toProblem(
   );
   const isLeaf = given !== undefined && (typeof given !== 'object' || given === null);
   const message =
-    issue.code === 'unrecognized_keys' ? 'there is no such field; see docs/worker-pool.md' : issue.message;
+    issue.code === 'unrecognized_keys'
+      ? `there is no such field; use ${fieldsAt(schema, issue.path).join(', ')}`
+      : issue.message;
   return {
     file,
     line: lineOf(field),
     field,
     message: isLeaf ? `${message} (found ${JSON.stringify(given)})` : message,
   };
+}
+
+/** The fields that the schema knows at a place where a resource has another. */
+function fieldsAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+  const whole = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  const place = path.reduce<z.core.JSONSchema._JSONSchema | undefined>((at, key) => {
+    if (typeof at !== 'object') return undefined;
+    if (typeof key !== 'number') return at.properties?.[String(key)];
+    return Array.isArray(at.items) ? at.items[key] : at.items;
+  }, whole);
+  return typeof place === 'object' ? Object.keys(place.properties ?? {}) : [];
 }
 
 /** The line of a field, or of the nearest field above it that stands in the file. */

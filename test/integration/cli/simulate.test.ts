@@ -136,11 +136,23 @@ describe('penstock simulate', () => {
   const wrong: Record<string, { change: (args: Record<string, string>) => void; says: RegExp }> = {
     'a trace that is not there': {
       change: (args) => (args['--trace'] = join(folder, 'none.csv')),
-      says: /InvalidTrace: cannot read the file: .*none\.csv/,
+      says: /InvalidTrace: cannot read .*none\.csv/,
     },
     'a trace of something else': {
       change: (args) => (args['--trace'] = policy),
       says: /InvalidTrace: .*policy\.yaml:1: there is no column/,
+    },
+    'a folder instead of a trace': {
+      change: (args) => (args['--trace'] = folder),
+      says: /InvalidTrace: cannot read .*: EISDIR/,
+    },
+    'a trace that is no text': {
+      change: (args) => (args['--trace'] = write('binary.csv', '\u001b[2J\u0000\n\u0007')),
+      says: /InvalidTrace: .*binary\.csv:1: there is no column .*\(found: "\\u001b\[2J\\u0000"\)/,
+    },
+    'an empty policy': {
+      change: (args) => (args['--policy'] = write('empty.yaml', '')),
+      says: /InvalidPolicy: .*empty\.yaml: there is no WorkerPool\n/,
     },
     'a service that is none': {
       change: (args) => (args['--service'] = 'quick'),
@@ -192,6 +204,18 @@ describe('penstock simulate', () => {
     change(args);
     await using program = penstock(['simulate', ...Object.entries(args).flat()]);
     expect(await program.ended).toBe(2);
+    expect(program.stderr()).toMatch(says);
+  });
+
+  test.each([
+    ['a folder that is not there', 'none/out.html', /OutputFailed: cannot write .*none\/out\.html: ENOENT/],
+    ['a folder', '', /OutputFailed: cannot write .*: it is a folder; name a file in it/],
+  ])('%s as output is refused before anything is simulated', async (_, file, says) => {
+    const html = join(folder, file);
+    // The trace is missing too: it is not read before the output is known to be possible.
+    const args = ['--policy', policy, '--trace', join(folder, 'none.csv'), '--html', html];
+    await using program = penstock(['simulate', ...args]);
+    expect(await program.ended).toBe(1);
     expect(program.stderr()).toMatch(says);
   });
 });

@@ -51,7 +51,11 @@ describe('a mistake is named with file, line, field, value and remedy', () => {
   const cases: Record<string, { text: string; says: RegExp }> = {
     'a field that does not exist': {
       text: all.replace('maxReplicas: 4', 'maxReplicas: 4\n  maxReplica: 5'),
-      says: /^policy\.yaml:10: spec\.maxReplica: there is no such field; see .* \(found 5\)$/,
+      says: /^policy\.yaml:10: spec\.maxReplica: there is no such field; use .*, maxReplicas, .* \(found 5\)$/,
+    },
+    'a field that does not exist, inside a list': {
+      text: all.replace('stream: IMAGES', 'stream: IMAGES, durable: work'),
+      says: /spec\.sources\.0\.durable: there is no such field; use connection, stream, consumer\b/,
     },
     'a number that is not one': {
       text: all.replace('maxReplicas: 4', 'maxReplicas: many'),
