@@ -57,7 +57,7 @@ const pageSchema = z.object({
   total: count,
   // Each is read only if somebody watches it.
   consumers: z
-    .array(z.looseObject({ name: z.string() }))
+    .array(z.unknown())
     .nullish()
     .transform((list) => list ?? []),
   missing: z
@@ -72,7 +72,7 @@ export type ConsumerPage = {
   readonly total: number;
   /** Consumers of this page. */
   readonly length: number;
-  readonly consumers: ReadonlyMap<string, unknown>;
+  readonly consumers: ReadonlyMap<string | undefined, unknown>;
   readonly missing: ReadonlySet<string>;
 };
 
@@ -118,10 +118,17 @@ export async function askConsumerPage(
     value: {
       total,
       length: consumers.length,
-      consumers: new Map(consumers.map((raw) => [raw.name, raw])),
+      consumers: new Map(consumers.map((raw) => [nameOf(raw), raw])),
       missing: new Set(missing),
     },
   };
+}
+
+/** Undefined for what is no consumer. */
+function nameOf(raw: unknown): string | undefined {
+  return typeof raw === 'object' && raw !== null && 'name' in raw && typeof raw.name === 'string'
+    ? raw.name
+    : undefined;
 }
 
 /** A consumer as a page of a list holds it. */

@@ -4,12 +4,22 @@ import type { Platform, Pool } from '../platform/platform.ts';
 import type { Connections, Link, LinkState } from './connections.ts';
 import type { Observation, SourceObservation } from './observation.ts';
 
-/** All facts about one pool, asked for at the same time. Never throws: what went wrong is part of the facts. */
+/** What is looked at, and when. */
+export type Sight = {
+  readonly platform: Platform;
+  readonly connections: Connections;
+  readonly clock: Clock;
+};
+
+/**
+ * All facts about one pool, asked for at the same time. Never throws: what went wrong is part of the facts.
+ *
+ * @param sinceMs since when the pool has been looked at, monotonic: what was read after it need not be read again.
+ */
 export async function observe(
   pool: Pool,
-  platform: Platform,
-  connections: Connections,
-  clock: Clock,
+  { platform, connections, clock }: Sight,
+  sinceMs: number,
 ): Promise<Observation> {
   const sources = await Promise.all(
     pool.spec.sources.map(async (source): Promise<SourceObservation> => {
@@ -18,7 +28,7 @@ export async function observe(
         return { consumer: { kind: 'unseen', message: link.message }, heartbeats: [] };
       const { streams, heartbeats } = link.link;
       const heard = heartbeats.latest(source.stream, source.consumer);
-      return { consumer: await streams.read(source.stream, source.consumer), heartbeats: heard };
+      return { consumer: await streams.read(source.stream, source.consumer, sinceMs), heartbeats: heard };
     }),
   );
   const heard = new Set(
@@ -42,16 +52,27 @@ type View = { readonly link: Link; readonly source: Source };
 
 const nowhere: Outlook = { key: '', views: [] };
 
-export function outlookOf(pool: Pool, platform: Platform, connections: Connections): Outlook {
+/** @param before returned again if it still holds: thousands of pools are asked about every second. */
+export function outlookOf(
+  pool: Pool,
+  platform: Platform,
+  connections: Connections,
+  before: Outlook = nowhere,
+): Outlook {
   const views: View[] = [];
-  let key = '';
   for (const source of pool.spec.sources) {
-    const link = linkTo(pool, source, platform, connections);
-    if (link.kind === 'down') return nowhere;
-    views.push({ link: link.link, source });
-    key += `${link.link.id} ${source.stream} `;
+    const state = linkTo(pool, source, platform, connections);
+    if (state.kind === 'down') return nowhere;
+    views.push({ link: state.link, source });
   }
-  return { key, views };
+  const isSame =
+    views.length === before.views.length &&
+    views.every(({ link, source }, index) => {
+      const old = before.views[index];
+      return old?.link === link && old.source === source;
+    });
+  if (isSame) return before;
+  return { key: views.map(({ link, source }) => `${link.id} ${source.stream} `).join(''), views };
 }
 
 /** The connection to a source, or why there is none. */

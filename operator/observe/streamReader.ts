@@ -4,7 +4,8 @@ import { askConsumer, askConsumerPage, askStream, readListed, toFacts, whyUnusab
 import type { Answer, ConsumerInfo } from './jetstream.ts';
 import type { ConsumerFacts, Seen, StreamFacts } from './observation.ts';
 
-type Sighting = { readonly atMs: number; readonly consumer: Seen<ConsumerFacts> };
+/** Kept as long as somebody asks: thousands of new ones each second would live just too long for cheap garbage. */
+type Sighting = { atMs: number; consumer: Seen<ConsumerFacts> };
 
 type Stream = {
   readonly name: string;
@@ -17,7 +18,7 @@ type Stream = {
   noListUntilMs: number;
 };
 
-/** An answer this young is good for whoever asks: shorter than the shortest time between two passes of a pool. */
+/** An answer this young is good for whoever looks: shorter than the shortest time between two passes of a pool. */
 const freshMs = 90;
 const forgottenAfterMs = 60_000;
 /** Fewer are asked for one by one. */
@@ -47,16 +48,25 @@ export class StreamReader {
     this.#clock = clock;
   }
 
-  /** The consumer as it is now: no answer, or one that makes no sense, is `unseen` and never a number. */
-  async read(stream: string, consumer: string): Promise<Seen<ConsumerFacts>> {
-    await this.refresh(stream, [consumer]);
+  /**
+   * The consumer as it is now: no answer, or one that makes no sense, is `unseen` and never a number.
+   *
+   * @param sinceMs as in `refresh`.
+   */
+  async read(stream: string, consumer: string, sinceMs?: number): Promise<Seen<ConsumerFacts>> {
+    await this.refresh(stream, [consumer], sinceMs);
     return this.latest(stream, consumer);
   }
 
-  /** Resolves when what `latest` says of these consumers is fresh. Never rejects. */
-  async refresh(name: string, consumers: Iterable<string>): Promise<void> {
+  /**
+   * Resolves when what `latest` says of these consumers is fresh. Never rejects.
+   *
+   * @param sinceMs since when the caller has been looking, monotonic: an answer that came after it is fresh, however
+   *   long the process has been busy with others since.
+   */
+  async refresh(name: string, consumers: Iterable<string>, sinceMs = Infinity): Promise<void> {
     const stream = this.#stream(name);
-    const staleMs = this.#clock.monotonicMs() - freshMs;
+    const staleMs = Math.min(sinceMs, this.#clock.monotonicMs() - freshMs);
     let done: Promise<void> | undefined;
     for (const consumer of consumers) {
       const sighting = stream.sightings.get(consumer);
@@ -83,7 +93,10 @@ export class StreamReader {
     ]);
     const atMs = this.#clock.monotonicMs();
     for (const [consumer, answer] of answers) {
-      stream.sightings.set(consumer, { atMs, consumer: toSeen(answer, facts, atMs) });
+      const seen = toSeen(answer, facts, atMs);
+      const sighting = stream.sightings.get(consumer);
+      if (sighting === undefined) stream.sightings.set(consumer, { atMs, consumer: seen });
+      else Object.assign(sighting, { atMs, consumer: seen });
     }
     if (atMs - this.#sweptMs > forgottenAfterMs) this.#sweep(atMs);
   }
@@ -126,7 +139,8 @@ export class StreamReader {
       const { total, length, consumers, missing } = answer.value;
       stream.total = total;
       for (const [consumer, raw] of consumers) {
-        if (wanted.has(consumer) && !missing.has(consumer)) answers.set(consumer, readListed(raw));
+        if (consumer !== undefined && wanted.has(consumer) && !missing.has(consumer))
+          answers.set(consumer, readListed(raw));
       }
       for (const consumer of missing) {
         if (wanted.has(consumer)) answers.set(consumer, leaderless(consumer));

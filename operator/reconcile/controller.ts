@@ -8,7 +8,7 @@ import type { PassReport, PassTimes } from '../report/passReport.ts';
 import { Rounds } from './rounds.ts';
 import { catchUp, initialState, pass } from './pass.ts';
 import type { Parts, PassDetails, PoolState } from './pass.ts';
-import { isAtRest, isStill } from './rest.ts';
+import { isAtRest, isStill, lastStill, restAfter } from './rest.ts';
 import type { Rest, Saying } from './rest.ts';
 import { Stages } from './stages.ts';
 
@@ -72,8 +72,9 @@ export class Controller {
     // Asked for once, not in every pass: a platform may have to sort all of them to say which count.
     for (const pool of platform.pools()) {
       gone.delete(pool.key);
-      const outlook = outlookOf(pool, platform, connections);
-      const member = this.#members.get(pool.key) ?? this.#join(pool, outlook);
+      const known = this.#members.get(pool.key);
+      const outlook = outlookOf(pool, platform, connections, known?.outlook);
+      const member = known ?? this.#join(pool, outlook);
       if (member.pool !== pool) this.#change(member, pool);
       if (member.outlook.key !== outlook.key) this.#rounds.leave(member.outlook.key, member);
       member.outlook = outlook;
@@ -96,8 +97,9 @@ export class Controller {
   /** One pass over each pool, side by side. */
   async once(): Promise<PassReport[]> {
     const pools = this.#parts.platform.pools();
-    const state = initialState(this.#parts.clock.monotonicMs());
-    const results = await Promise.all(pools.map((pool) => pass(pool, state, this.#parts, [])));
+    const nowMs = this.#parts.clock.monotonicMs();
+    const state = initialState(nowMs);
+    const results = await Promise.all(pools.map((pool) => pass(pool, state, this.#parts, [], nowMs)));
     return results.map(({ report }) => report);
   }
 
@@ -138,7 +140,7 @@ export class Controller {
 
   async #round(members: ReadonlySet<Member>, dueMs: number): Promise<void> {
     const startedAtMs = this.#parts.clock.monotonicMs();
-    await refresh(members);
+    await refresh(members, startedAtMs);
     for (const member of members) {
       // A pass that outlasts the period makes the next one late.
       member.overdueMs ??= dueMs;
@@ -155,17 +157,16 @@ export class Controller {
     const nowMs = this.#parts.clock.monotonicMs();
     if (rest === undefined || nowMs >= rest.untilMs || outlook.views.length === 0) return false;
     if (this.#parts.platform.stillness(pool) !== rest.workload) return false;
-    const sources = outlook.views.map(({ link, source: { stream, consumer } }) => ({
-      consumer: link.streams.latest(stream, consumer),
-      isHeard: link.heartbeats.isHeard(stream, consumer),
-    }));
-    if (!isStill(rest.observation, sources)) return false;
-    const seen = sources.map(({ consumer }) => ({ consumer, heartbeats: [] }));
-    member.rest = {
-      ...rest,
-      hasBeenStill: true,
-      observation: { ...rest.observation, atMs: nowMs, sources: seen },
-    };
+    for (const [index, { link, source }] of outlook.views.entries()) {
+      const { stream, consumer } = source;
+      const isHeard = link.heartbeats.isHeard(stream, consumer);
+      if (!isStill(rest.observation.sources[index], link.streams.latest(stream, consumer), isHeard))
+        return false;
+    }
+    rest.still.atMs = nowMs;
+    for (const [index, { link, source }] of outlook.views.entries()) {
+      rest.still.consumers[index] = link.streams.latest(source.stream, source.consumer);
+    }
     return true;
   }
 
@@ -179,8 +180,15 @@ export class Controller {
     try {
       const before = member.state ?? initialState(startedAtMs, pool);
       const fed = this.#stages.fedBy(pool);
-      const state = rest?.hasBeenStill === true ? catchUp(pool, before, rest.observation, fed) : before;
-      const { report, details, nextCheckMs, ...result } = await pass(pool, state, this.#parts, fed);
+      const still = rest === undefined ? undefined : lastStill(rest);
+      const state = still === undefined ? before : catchUp(pool, before, still, fed);
+      const { report, details, nextCheckMs, ...result } = await pass(
+        pool,
+        state,
+        this.#parts,
+        fed,
+        startedAtMs,
+      );
       this.#stages.note(pool, details.decision, fed, this.#parts.clock.monotonicMs());
       // A change of the sources in the meantime has emptied the history, and counts.
       if (member.pool === pool || member.state === undefined) member.state = result.state;
@@ -201,9 +209,7 @@ export class Controller {
   #restAfter(details: PassDetails, before: Saying | undefined, untilMs: number): Rest | undefined {
     if (!this.#options.mayRest || !isAtRest(details, before)) return undefined;
     const workload = this.#parts.platform.stillness(details.pool);
-    return workload === undefined
-      ? undefined
-      : { hasBeenStill: false, observation: details.observation, untilMs, workload };
+    return workload === undefined ? undefined : restAfter(details.observation, untilMs, workload);
   }
 
   /** A decision that wants to be looked at again before the next round. */
@@ -220,12 +226,12 @@ export class Controller {
 }
 
 /** Reads the streams that these pools look at, all at once. */
-async function refresh(members: ReadonlySet<Member>): Promise<void> {
+async function refresh(members: ReadonlySet<Member>, sinceMs: number): Promise<void> {
   const [first] = members;
   const views = first?.outlook.views ?? [];
   await Promise.all(
     views.map(({ link, source: { stream } }, index) =>
-      link.streams.refresh(stream, consumersAt(members, index)),
+      link.streams.refresh(stream, consumersAt(members, index), sinceMs),
     ),
   );
 }

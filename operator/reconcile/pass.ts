@@ -1,4 +1,3 @@
-import type { Clock } from '#common/clock.ts';
 import { writeAckPending } from '../act/ackPending.ts';
 import type { Reach } from '../act/ackPending.ts';
 import { act } from '../act/scale.ts';
@@ -11,10 +10,10 @@ import type { Earlier, Memory } from '../decide/memory.ts';
 import { emptyHistory, measure } from '../measure/measure.ts';
 import type { History } from '../measure/measure.ts';
 import type { Signals } from '../measure/signals.ts';
-import type { Connections } from '../observe/connections.ts';
 import type { Observation } from '../observe/observation.ts';
 import { linkTo, observe } from '../observe/observe.ts';
-import type { Platform, Pool, ScaleOutcome } from '../platform/platform.ts';
+import type { Sight } from '../observe/observe.ts';
+import type { Pool, ScaleOutcome } from '../platform/platform.ts';
 import { scheduledFloor } from './scheduledFloor.ts';
 import { reportPass } from '../report/passReport.ts';
 import type { PassReport } from '../report/passReport.ts';
@@ -28,10 +27,7 @@ export const initialState = (nowMs: number, earlier: Earlier = {}): PoolState =>
   memory: initialMemory(nowMs, earlier),
 });
 
-export type Parts = {
-  readonly platform: Platform;
-  readonly connections: Connections;
-  readonly clock: Clock;
+export type Parts = Sight & {
   /** False for a look without consequences. */
   readonly mayAct: boolean;
 };
@@ -57,16 +53,18 @@ export type PassResult = {
  * One pass over one pool: the table of contents of the operator.
  *
  * @param stages how the pools stand that it feeds.
+ * @param sinceMs as in `observe`.
  */
 export async function pass(
   pool: Pool,
   state: PoolState,
   parts: Parts,
   stages: readonly Stage[],
+  sinceMs: number,
 ): Promise<PassResult> {
-  const { platform, connections, clock, mayAct } = parts;
+  const { platform, clock, mayAct } = parts;
 
-  const observation = await observe(pool, platform, connections, clock);
+  const observation = await observe(pool, parts, sinceMs);
   const { signals, history } = measure(state.history, observation, pool.spec);
   const nowMs = observation.atMs;
   const { decision, memory } = decide({

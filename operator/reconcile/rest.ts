@@ -1,5 +1,5 @@
 import type { Decision, LimitReason } from '../decide/decision.ts';
-import type { ConsumerFacts, Observation, Seen } from '../observe/observation.ts';
+import type { ConsumerFacts, Observation, Seen, SourceObservation } from '../observe/observation.ts';
 import type { Known } from '../measure/signals.ts';
 import type { PassDetails } from './pass.ts';
 
@@ -10,14 +10,21 @@ import type { PassDetails } from './pass.ts';
  * are those of a pool that was looked at all the time.
  */
 export type Rest = {
-  /** Whether a look has come since the last pass. */
-  readonly hasBeenStill: boolean;
-  /** What the last pass saw; at each still look, what is seen then in its place. */
+  /** What the last pass saw. */
   readonly observation: Observation;
+  /** Looks since then that found all as it was. One object for all of them: a pool is looked at every second. */
+  readonly still: Still;
   /** The next pass is due then whatever is seen. */
   readonly untilMs: number;
   /** See `Platform.stillness`. */
   readonly workload: object;
+};
+
+type Still = {
+  /** Of the last one; undefined when there was none. */
+  atMs: number | undefined;
+  /** What it saw, in the order of the sources. */
+  readonly consumers: Seen<ConsumerFacts>[];
 };
 
 /** What a decision came to. */
@@ -55,17 +62,26 @@ export function isAtRest(
   );
 }
 
-/** Of a resting pool's sources: nobody is heard who could work, and each consumer is as it was. */
+/** The end of a pass after which a pool may rest. */
+export function restAfter(observation: Observation, untilMs: number, workload: object): Rest {
+  return { observation, still: { atMs: undefined, consumers: [] }, untilMs, workload };
+}
+
+/** Whether a source of a resting pool is as it was: nobody is heard who could work, and the consumer is the same. */
 export function isStill(
-  { sources }: Observation,
-  now: readonly { readonly consumer: Seen<ConsumerFacts>; readonly isHeard: boolean }[],
+  before: SourceObservation | undefined,
+  after: Seen<ConsumerFacts>,
+  isHeard: boolean,
 ): boolean {
-  return sources.every(({ consumer: before, heartbeats }, index) => {
-    const source = now[index];
-    if (source === undefined || source.isHeard || heartbeats.length > 0) return false;
-    const { consumer: after } = source;
-    return before.kind === 'seen' && after.kind === 'seen' && isSameState(before.value, after.value);
-  });
+  if (before === undefined || isHeard || before.heartbeats.length > 0) return false;
+  const { consumer } = before;
+  return consumer.kind === 'seen' && after.kind === 'seen' && isSameState(consumer.value, after.value);
+}
+
+/** What was seen at the last still look; undefined when there was none. */
+export function lastStill({ observation, still: { atMs, consumers } }: Rest): Observation | undefined {
+  if (atMs === undefined) return undefined;
+  return { ...observation, atMs, sources: consumers.map((consumer) => ({ consumer, heartbeats: [] })) };
 }
 
 /** All but the server's time; of the stream only what says something about the consumer. */

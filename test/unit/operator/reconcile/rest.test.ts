@@ -140,24 +140,23 @@ describe('a pool may rest', () => {
 describe('a rest ends', () => {
   const before = look(0, 0);
   const now = (facts: Parameters<typeof source>[1], isHeard = false): boolean =>
-    isStill(before, [{ consumer: source(1_000, facts).consumer, isHeard }]);
+    isStill(before.sources[0], source(1_000, facts).consumer, isHeard);
   const same = { stream: { lastSeq: 0 } };
 
   test('not by the time of the server', () => expect(now(same)).toBe(true));
   test('by a worker that is heard', () => expect(now(same, true)).toBe(false));
   test('with one that was heard', () => {
     const heard = [{ atMs: 0, heartbeat: heartbeat() }];
-    const observed = { ...before, sources: [source(0, same, heard)] };
-    expect(isStill(observed, [{ consumer: source(1_000, same).consumer, isHeard: false }])).toBe(false);
+    expect(isStill(source(0, same, heard), source(1_000, same).consumer, false)).toBe(false);
   });
   test('by a consumer that is not seen', () => {
-    expect(isStill(before, [{ consumer: { kind: 'unseen', message: '' }, isHeard: false }])).toBe(false);
+    expect(isStill(before.sources[0], { kind: 'unseen', message: '' }, false)).toBe(false);
   });
   test('by a message of the stream, unless the consumer sees only some', () => {
     expect(now({ stream: { lastSeq: 1 } })).toBe(false);
-    const filtered = { ...before, sources: [source(0, { filtered: true })] };
+    const filtered = source(0, { filtered: true });
     const other = source(1_000, { filtered: true, stream: { lastSeq: 1 } }).consumer;
-    expect(isStill(filtered, [{ consumer: other, isHeard: false }])).toBe(true);
+    expect(isStill(filtered, other, false)).toBe(true);
   });
   test.each([
     { pending: 1 },
