@@ -16,7 +16,9 @@ USER 65532:65532
 FROM base AS operator
 COPY out/operator /penstock
 EXPOSE 8080
-ENTRYPOINT ["node", "/penstock/main.mjs"]
+# With thousands of pools a young generation as large as Node's leaves no room in the heap that a container gets, and each
+# collection becomes a full one: docs/adr/0043-a-small-young-generation.md.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "/penstock/main.mjs"]
 
 FROM base AS worker
 # Here `import … from 'penstock/worker'` finds it, wherever the handler is.

@@ -3,6 +3,14 @@ import type { PassReport, PassTimes } from './passReport.ts';
 
 const byPool = ['pool'] as const;
 
+/** A kind of resource that is watched in a namespace; '' is all of the cluster. */
+export type WatchFigure = {
+  readonly resource: string;
+  readonly namespace: string;
+  /** Undefined before the first list. */
+  readonly ageMs: number | undefined;
+};
+
 type Figure = { readonly help: string; readonly read: (report: PassReport) => number | null };
 const figures: Readonly<Record<string, Figure>> = {
   recommended_replicas: {
@@ -48,10 +56,12 @@ export class OperatorMetrics {
   /** Pools that have counters. */
   readonly #known = new Set<string>();
 
-  constructor() {
+  /** @param watches what is watched on Kubernetes, asked for at each scrape. */
+  constructor(watches: () => Iterable<WatchFigure> = () => []) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#createGauges();
+    createWatchGauges(registers, watches);
     this.#scales = new Counter({
       name: 'penstock_pool_scales_total',
       help: 'Changes of the replicas that were written.',
@@ -199,6 +209,34 @@ export class OperatorMetrics {
       },
     });
   }
+}
+
+function createWatchGauges(registers: Registry[], watches: () => Iterable<WatchFigure>): void {
+  const labelNames = ['resource', 'namespace'];
+  new Gauge({
+    name: 'penstock_watch_age_seconds',
+    help: 'Time since the Kubernetes API server last said anything about a kind; no sample before the first list.',
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { resource, namespace, ageMs } of watches()) {
+        if (ageMs !== undefined) this.set({ resource, namespace }, ageMs / 1_000);
+      }
+    },
+  });
+  new Gauge({
+    name: 'penstock_watch_listed',
+    help: 'Whether a kind has been listed since the start: 0 means that pools wait for it, e.g. for a right.',
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const { resource, namespace, ageMs } of watches()) {
+        this.set({ resource, namespace }, ageMs === undefined ? 0 : 1);
+      }
+    },
+  });
 }
 
 /** A library metric can remove only an exact set of labels. */

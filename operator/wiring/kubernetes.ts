@@ -21,6 +21,7 @@ import { Transport } from '../platform/kubernetes/transport.ts';
 import { Controller } from '../reconcile/controller.ts';
 import { LastPasses } from '../report/lastPasses.ts';
 import { OperatorMetrics } from '../report/metrics.ts';
+import type { WatchFigure } from '../report/metrics.ts';
 import type { PassReport } from '../report/passReport.ts';
 import { poolRoutes } from '../report/poolRoutes.ts';
 import { Recorder } from '../report/recorder.ts';
@@ -35,7 +36,7 @@ const shutdownRenewMs = 20_000;
  * The operator on Kubernetes: runs until the signal, or until it has lost its lease.
  *
  * 1. watch pools, connections, pods and other autoscalers, leading or not;
- * 2. wait for the lease and for the first lists;
+ * 2. wait for the lease, and until each of the first lists has come or been refused;
  * 3. look at each pool once a period, write replicas, statuses and events;
  * 4. at the end let the passes finish, then release the lease.
  *
@@ -51,7 +52,7 @@ export async function runKubernetesOperator(
   // Renewals of the lease must not wait behind anything.
   await using leaseTransport = new Transport(kubeConfig);
   await using connections = new Connections(clock, log);
-  const metrics = new OperatorMetrics();
+  const metrics = new OperatorMetrics(() => watchStates(collections));
   const onRequest = (verb: string): void => metrics.apiRequest(verb);
   const api = new Api(transport, onRequest);
   const elector = new Elector(
@@ -123,7 +124,7 @@ export async function runKubernetesOperator(
     const renewing = new AbortController();
     const renewals = elector.keep(renewing.signal);
     try {
-      await untilEither(Promise.all(Object.values(collections).map((c) => c.synced())), stop, elector.lost);
+      await untilEither(Promise.all(Object.values(collections).map((c) => c.tried())), stop, elector.lost);
       await untilEither(connectAll(platform, connections), stop, elector.lost);
       const timer = setInterval(() => {
         controller.sync();
@@ -175,21 +176,34 @@ async function connectAll(platform: KubernetesPlatform, connections: Connections
   await connections.settled([...settings()], connectMs);
 }
 
-function watchAgeMs(collections: Collections): number | undefined {
-  const ages = Object.values(collections).map((collection) => collection.ageMs());
-  return ages.includes(undefined) ? undefined : Math.max(...ages.map((age) => age ?? 0));
+function* watchStates(collections: Collections): Generator<WatchFigure> {
+  for (const [resource, collection] of Object.entries(collections)) {
+    for (const state of collection.states()) yield { resource, ...state };
+  }
 }
 
+/** Ready as soon as the pools of some namespace can be worked on; what holds the others back is told all the same. */
 function readiness(collections: Collections): ReturnType<typeof text> {
-  if (watchAgeMs(collections) !== undefined) return text(200, 'ok\n');
-  const problems = Object.values(collections).flatMap((collection) => collection.problems());
-  return text(503, ['waiting for the first lists', ...problems, ''].join('\n'));
+  const states = Object.values(collections).flatMap((collection) => [...collection.states()]);
+  const held = new Set(
+    states.filter(({ problem }) => problem !== undefined).map(({ namespace }) => namespace),
+  );
+  const problems = states.flatMap(({ namespace, problem }) =>
+    problem === undefined ? [] : `${namespace === '' ? '' : `${namespace}: `}${problem}`,
+  );
+  const isReady = states.some(({ namespace }) => !held.has(namespace));
+  return isReady
+    ? text(200, ['ok', ...problems, ''].join('\n'))
+    : text(503, ['waiting for the first lists', ...problems, ''].join('\n'));
 }
 
 function health(collections: Collections): ReturnType<typeof text> {
-  const ageMs = watchAgeMs(collections);
-  if (ageMs === undefined || ageMs < watchDeadMs) return text(200, 'ok\n');
-  return text(500, `a watch has been silent for ${Math.round(ageMs / 1_000)} s\n`);
+  const ages = Object.values(collections).flatMap((collection) =>
+    [...collection.states()].map(({ ageMs }) => ageMs ?? 0),
+  );
+  const oldestMs = Math.max(...ages);
+  if (oldestMs < watchDeadMs) return text(200, 'ok\n');
+  return text(500, `a watch has been silent for ${Math.round(oldestMs / 1_000)} s\n`);
 }
 
 /** Resolves with the promise, or as soon as one of the signals is aborted. */

@@ -162,7 +162,7 @@ export async function kubernetesRig(api: ApiServer, namespace: string): Promise<
   const collections = createCollections(collect);
   const stop = new AbortController();
   const running = Promise.all(Object.values(collections).map((collection) => collection.run(stop.signal)));
-  await Promise.all(Object.values(collections).map((collection) => collection.synced()));
+  await Promise.all(Object.values(collections).map((collection) => collection.tried()));
   return {
     platform: new KubernetesPlatform({
       api: client,

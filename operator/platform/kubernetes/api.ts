@@ -81,6 +81,14 @@ export class Api {
   }
 
   /**
+   * A watch has been silent beyond its end: unless the server has answered something else lately, the connection is
+   * dead, and the next request opens another.
+   */
+  watchDied(silentMs: number): void {
+    this.#transport.silent(silentMs);
+  }
+
+  /**
    * The body of a watch as it comes.
    *
    * @throws ApiError when the watch is refused.

@@ -14,6 +14,14 @@ import type { AutoscalerResource, PoolResource } from './resources.ts';
 /** The caches of one kind, by namespace; a single one under '' for all of the cluster. */
 type Caches<T> = ReadonlyMap<string, ResourceCache<T>>;
 
+export type WatchState = {
+  readonly namespace: string;
+  /** Time since the server last said anything about it, milliseconds; undefined before the first list. */
+  readonly ageMs: number | undefined;
+  /** Why it has not been listed yet. */
+  readonly problem: string | undefined;
+};
+
 /** One kind over all namespaces that we look at. */
 export class Collection<T> {
   readonly #caches: Caches<T>;
@@ -36,8 +44,9 @@ export class Collection<T> {
     return this.#caches.get('') ?? this.#caches.get(namespace);
   }
 
-  async synced(): Promise<void> {
-    await Promise.all([...this.#caches.values()].map((cache) => cache.synced));
+  /** Resolves when each of the first lists has come, or has failed. */
+  async tried(): Promise<void> {
+    await Promise.all([...this.#caches.values()].map((cache) => cache.tried));
   }
 
   /** Grows with each change. */
@@ -45,17 +54,14 @@ export class Collection<T> {
     return [...this.#caches.values()].reduce((sum, { version }) => sum + version, 0);
   }
 
-  /** The longest time that the server has said nothing about one of them, milliseconds; undefined before all lists. */
-  ageMs(): number | undefined {
-    const ages = [...this.#caches.values()].map(({ ageMs }) => ageMs);
-    return ages.includes(undefined) ? undefined : Math.max(0, ...ages.map((age) => age ?? 0));
+  /** Why nothing is known in a namespace, e.g. which right is missing; undefined once it has been listed. */
+  problemIn(namespace: string): string | undefined {
+    return this.cacheOf(namespace)?.problem;
   }
 
-  /** Why some of them have not been listed yet, e.g. which right is missing. */
-  problems(): string[] {
-    return [...this.#caches.values()].flatMap(({ ageMs, lastError }) =>
-      ageMs === undefined ? (lastError ?? []) : [],
-    );
+  /** Of each namespace that is looked at, '' for all of the cluster. */
+  *states(): Generator<WatchState> {
+    for (const [namespace, { ageMs, problem }] of this.#caches) yield { namespace, ageMs, problem };
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import type { Seen, WorkloadFacts } from '../../observe/observation.ts';
 import type { Platform, Pool, ScaleChange, ScaleOutcome } from '../platform.ts';
 import type { Api } from './api.ts';
 import { isNotFound } from './apiError.ts';
-import type { Collections } from './collections.ts';
+import type { Collection, Collections } from './collections.ts';
 import { toReplica } from './pods.ts';
 import type { Pod } from './pods.ts';
 import { targetKey } from './resources.ts';
@@ -23,7 +23,7 @@ import { markVictims } from './victims.ts';
 /** A pool that is not worked on, and what would change that. */
 export type Refusal = {
   readonly pool: PoolResource;
-  readonly reason: 'Invalid' | 'TargetConflict';
+  readonly reason: 'Invalid' | 'TargetConflict' | 'CannotWatch';
   readonly message: string;
 };
 
@@ -160,7 +160,10 @@ export class KubernetesPlatform implements Platform {
 
   #sort(): Sorted {
     const { pools, autoscalers, scaledObjects } = this.#parts.collections;
-    const version = `${pools.version} ${autoscalers.version} ${scaledObjects.version}`;
+    const problems = Object.values(this.#needed()).flatMap((collection) =>
+      [...collection.states()].map(({ problem = '' }) => problem),
+    );
+    const version = [pools.version, autoscalers.version, scaledObjects.version, ...problems].join(' ');
     if (this.#sorted?.version !== version) this.#sorted = { version, value: this.#sortAnew() };
     return this.#sorted.value;
   }
@@ -181,6 +184,11 @@ export class KubernetesPlatform implements Platform {
         refused.push({ pool, reason: 'Invalid', message: pool.policy.problem });
         continue;
       }
+      const unseen = this.#unseenIn(pool.namespace);
+      if (unseen !== undefined) {
+        refused.push({ pool, reason: 'CannotWatch', message: unseen });
+        continue;
+      }
       const { spec } = pool.policy;
       const target = targetKey(pool.namespace, spec.scaleTargetRef.kind, spec.scaleTargetRef.name);
       const owner = owners.get(target);
@@ -193,6 +201,29 @@ export class KubernetesPlatform implements Platform {
       accepted.push(this.#toPool(pool, spec));
     }
     return { accepted, refused };
+  }
+
+  /**
+   * What has never been seen in a namespace, and without which no pool there can be worked on: who would not know of
+   * another autoscaler, or of pods, would scale against it.
+   */
+  #unseenIn(namespace: string): string | undefined {
+    for (const [plural, collection] of Object.entries(this.#needed())) {
+      const problem = collection.problemIn(namespace);
+      if (problem !== undefined)
+        return `the ${plural} here cannot be watched: ${problem}; the operator's role must allow list and watch on them, as that of the chart does`;
+    }
+    return undefined;
+  }
+
+  #needed(): Readonly<Record<string, Pick<Collection<never>, 'states' | 'problemIn'>>> {
+    const { connections, pods, autoscalers, scaledObjects } = this.#parts.collections;
+    return {
+      natsconnections: connections,
+      pods,
+      horizontalpodautoscalers: autoscalers,
+      scaledobjects: scaledObjects,
+    };
   }
 
   /** The same object as long as the resource is the same. */

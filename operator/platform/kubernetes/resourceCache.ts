@@ -37,14 +37,20 @@ export type CacheOptions<T> = {
   readonly isOptional?: boolean;
   /** Called with each change, after it. */
   readonly onChange?: (before: T | undefined, after: T | undefined) => void;
+  /** Default: a watch lasts 60 to 90 s, and is given up 15 s after its end. */
+  readonly watch?: WatchTimes;
+};
+
+/** The server ends a watch in this time, so a connection that died unnoticed is given up soon after. */
+export type WatchTimes = {
+  readonly seconds: { readonly atLeast: number; readonly spread: number };
+  readonly deadAfterMs: number;
 };
 
 type Change<T> = { readonly before: T | undefined; readonly after: T | undefined };
 
 const pageSize = '500';
-/** The server ends a watch in this time, so a connection that died unnoticed is given up soon after. */
-const watchSeconds = { atLeast: 60, spread: 30 };
-const deadAfterMs = 15_000;
+const watchTimes: WatchTimes = { seconds: { atLeast: 60, spread: 30 }, deadAfterMs: 15_000 };
 const relistAfterMs = 600_000;
 const retryMs = { first: 800, longest: 30_000 };
 const timeoutMs = 30_000;
@@ -75,7 +81,6 @@ export class ResourceCache<T> {
   #heardMs: number | undefined;
   #lastError: string | undefined;
   #version = 0;
-  readonly #synced = Promise.withResolvers<undefined>();
   readonly #tried = Promise.withResolvers<undefined>();
 
   constructor(
@@ -99,11 +104,6 @@ export class ResourceCache<T> {
     return this.#entries.values();
   }
 
-  /** Resolves after the first list. */
-  get synced(): Promise<undefined> {
-    return this.#synced.promise;
-  }
-
   /** Resolves when the first list has come, or has failed. */
   get tried(): Promise<undefined> {
     return this.#tried.promise;
@@ -122,6 +122,11 @@ export class ResourceCache<T> {
   /** Why it is not current; undefined while it is. */
   get lastError(): string | undefined {
     return this.#lastError;
+  }
+
+  /** Why nothing is known of it; undefined after the first list. */
+  get problem(): string | undefined {
+    return this.#heardMs === undefined ? (this.#lastError ?? 'not listed yet') : undefined;
   }
 
   /** Runs until the signal. */
@@ -183,23 +188,30 @@ export class ResourceCache<T> {
     this.#resourceVersion = version;
     this.#listedMs = this.#clock.monotonicMs();
     this.#heard();
-    this.#synced.resolve(undefined);
     this.#tried.resolve(undefined);
   }
 
   async #watch(stop: AbortSignal): Promise<void> {
-    const seconds = Math.round(watchSeconds.atLeast + this.#random() * watchSeconds.spread);
-    const dead = AbortSignal.timeout(seconds * 1_000 + deadAfterMs);
+    const { path, watch: times = watchTimes } = this.#options;
+    const seconds = Math.round(times.seconds.atLeast + this.#random() * times.seconds.spread);
+    const dead = AbortSignal.timeout(seconds * 1_000 + times.deadAfterMs);
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
       timeoutSeconds: `${seconds}`,
       resourceVersion: this.#resourceVersion ?? '',
     };
-    const { path } = this.#options;
-    const body = await this.#api.stream(path, query, AbortSignal.any([stop, dead]));
+    try {
+      await this.#follow(await this.#api.stream(path, query, AbortSignal.any([stop, dead])));
+    } catch (error) {
+      if (dead.aborted) this.#api.watchDied(times.deadAfterMs);
+      throw error;
+    }
+  }
+
+  async #follow(body: AsyncIterable<Uint8Array>): Promise<void> {
     this.#heard();
-    for await (const { type, object } of watchEvents(body, path)) {
+    for await (const { type, object } of watchEvents(body, this.#options.path)) {
       this.#heard();
       this.#resourceVersion = bookmarkSchema.parse(object).metadata.resourceVersion;
       if (type === 'BOOKMARK') continue;

@@ -7,6 +7,7 @@ import { systemClock } from '#common/clock.ts';
 import { createLogger } from '#common/log.ts';
 import { Api } from '../../../operator/platform/kubernetes/api.ts';
 import { ResourceCache } from '../../../operator/platform/kubernetes/resourceCache.ts';
+import type { Metadata, WatchTimes } from '../../../operator/platform/kubernetes/resourceCache.ts';
 import { Transport } from '../../../operator/platform/kubernetes/transport.ts';
 import { createNamespace, must } from '../../builders/kubernetesRig.ts';
 import { until } from '../../builders/until.ts';
@@ -26,8 +27,13 @@ function transportTo(config: string): Transport {
 type Names = { readonly names: () => string[]; readonly cache: ResourceCache<string> } & AsyncDisposable;
 
 /** The names of a collection's objects, as the cache has them. */
-function watch(api: Api, path: string): Names {
-  const cache = new ResourceCache<string>(api, { path, read: (_, { name }) => name }, tools);
+function watch(api: Api, path: string, times?: WatchTimes): Names {
+  const options = { path, read: (_: unknown, { name }: Metadata) => name };
+  const cache = new ResourceCache<string>(
+    api,
+    times === undefined ? options : { ...options, watch: times },
+    tools,
+  );
   const stop = new AbortController();
   const running = cache.run(stop.signal);
   return {
@@ -83,12 +89,33 @@ describe('on a real API server', () => {
     );
     const path = `/api/v1/namespaces/${namespace}/configmaps`;
     await using seen = watch(new Api(transport), path);
-    await seen.cache.synced;
+    await seen.cache.tried;
     expect(seen.names()).toEqual(wanted);
     await must(server, 'DELETE', `${path}/c-0500`);
     await addConfigMap(namespace, 'late');
     await until('both changes', () => seen.names().includes('late') && !seen.names().includes('c-0500'));
     expect(seen.names()).toHaveLength(1_003);
+  });
+
+  test('a watch that falls silent is given up, and what it has not told is seen after it', async () => {
+    const namespace = await createNamespace(server);
+    await using proxy = await startTcpProxy(Number(new URL(server.url).port));
+    await using transport = transportTo(
+      kubeconfig(`https://127.0.0.1:${proxy.port}`, await server.certificate(), server.tokens.admin),
+    );
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    const brief = { seconds: { atLeast: 3, spread: 0 }, deadAfterMs: 500 };
+    await using seen = watch(new Api(transport), path, brief);
+    await addConfigMap(namespace, 'before');
+    await until('what the watch tells', () => seen.names().includes('before'));
+    const { connections } = proxy;
+    const asked = connections();
+    expect(proxy.silence()).toBeGreaterThan(0);
+    await addConfigMap(namespace, 'meanwhile');
+    await until('the silence to show', () => (seen.cache.ageMs ?? 0) > 1_000);
+    expect(seen.names()).not.toContain('meanwhile');
+    await until('what came meanwhile', () => seen.names().includes('meanwhile'));
+    expect(connections()).toBeGreaterThan(asked);
   });
 
   test('an API server that is away for a while costs nothing but the time', async () => {
@@ -97,7 +124,7 @@ describe('on a real API server', () => {
     await using transport = transportTo(kubeconfig(own.url, await own.certificate(), own.tokens.admin));
     const path = `/api/v1/namespaces/${namespace}/configmaps`;
     await using seen = watch(new Api(transport), path);
-    await seen.cache.synced;
+    await seen.cache.tried;
     await own.process.signal('SIGSTOP');
     await until('the loss to be noticed by its age', () => (seen.cache.ageMs ?? 0) > 3_000);
     await own.process.signal('SIGKILL');

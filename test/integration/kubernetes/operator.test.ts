@@ -46,16 +46,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** An operator that looks at one namespace, and has its lease there. */
+/** An operator that looks at one namespace, and others if they are named, and has its lease there. */
 function start(
   namespace: string,
   name = 'operator',
   user: 'admin' | 'operator' = 'admin',
   port = 0,
+  others: readonly string[] = [],
 ): Program {
   return operator({
     KUBECONFIG: join(folder, user),
-    PENSTOCK_NAMESPACES: namespace,
+    PENSTOCK_NAMESPACES: [namespace, ...others].join(','),
     PENSTOCK_LEASE_NAMESPACE: namespace,
     PENSTOCK_HTTP_HOST: '127.0.0.1',
     PENSTOCK_HTTP_PORT: `${port}`,
@@ -99,7 +100,9 @@ async function status(namespace: string): Promise<WorkerPoolStatus> {
   return ((await must(api, 'GET', poolPath(namespace))) as { status?: WorkerPoolStatus }).status ?? {};
 }
 
-async function ready(namespace: string): Promise<{ status: string; reason: string } | undefined> {
+type Ready = { readonly status: string; readonly reason: string; readonly message: string };
+
+async function ready(namespace: string): Promise<Ready | undefined> {
   return (await status(namespace)).conditions?.find(({ type }) => type === 'Ready');
 }
 
@@ -390,6 +393,39 @@ describe('rights', () => {
     const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles/operator`;
     await must(api, 'PATCH', role, { rules: readOnly }, merge);
     await until('it to be ready', async () => (await readiness()) === 'ok\n');
+  });
+
+  test('a right to list that is missing in one namespace holds back the pools there, until it is given', async () => {
+    const scale = { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get', 'update'] };
+    const rules = [...readOnly, scale];
+    const [whole, lacking] = await Promise.all([prepare({ minReplicas: 1 }), prepare({ minReplicas: 1 })]);
+    await bind(whole, rules);
+    await bind(
+      lacking,
+      rules.filter(({ resources }) => !resources.includes('pods')),
+    );
+    const port = at(await freePorts(1), 0);
+    await using _program = start(whole, 'operator', 'operator', port, [lacking]);
+    await until('the pool with all rights to be scaled', async () => (await replicas(whole)) === 1);
+    expect(await until('the other one to say why it is not', () => ready(lacking))).toMatchObject({
+      status: 'False',
+      reason: 'CannotWatch',
+      message: expect.stringMatching(/pods.*cannot list resource "pods".*list and watch/) as string,
+    });
+    expect(await replicas(lacking)).toBe(0);
+    const [readiness, metrics] = await Promise.all(
+      ['readyz', 'metrics'].map(async (path) => fetch(`http://127.0.0.1:${port}/${path}`)),
+    );
+    expect(readiness?.status).toBe(200);
+    expect(await readiness?.text()).toContain(`${lacking}: `);
+    const text = (await metrics?.text()) ?? '';
+    expect(text).toContain(`penstock_watch_listed{resource="pods",namespace="${lacking}"} 0`);
+    expect(text).toContain(`penstock_watch_listed{resource="pods",namespace="${whole}"} 1`);
+    expect(text).toContain(`penstock_watch_age_seconds{resource="pods",namespace="${whole}"}`);
+
+    const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${lacking}/roles/operator`;
+    await must(api, 'PATCH', role, { rules }, merge);
+    await until('the other one to be scaled', async () => (await replicas(lacking)) === 1, 60_000);
   });
 
   test('a right to scale that is missing is an event, and scaling goes on once it is given', async () => {
