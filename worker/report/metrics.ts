@@ -145,15 +145,17 @@ const gauges: readonly Reading[] = [
   ],
 ];
 
-const limitGauges: readonly (readonly [name: string, help: string, read: (limit: LimitView) => number])[] = [
+type LimitReading = readonly [name: string, help: string, read: (limit: LimitView) => number];
+
+const limitCounters: readonly LimitReading[] = [
+  ['limit_waits_total', 'Jobs that had to wait for a named limit.', ({ waits }) => waits],
+  ['limit_wait_seconds_total', 'Time that jobs waited for a named limit.', ({ waitMs }) => waitMs / 1_000],
+];
+
+const limitGauges: readonly LimitReading[] = [
+  ['limit_capacity', 'How much of a named limit there is.', ({ capacity }) => capacity],
   ['limit_used', 'How much of a named limit is taken.', ({ used }) => used],
   ['limit_waiting', 'Jobs that wait for a named limit.', ({ waiting }) => waiting],
-  ['limit_waits', 'Jobs that have waited for a named limit since the start.', ({ waits }) => waits],
-  [
-    'limit_wait_seconds',
-    'Time that jobs have waited for a named limit since the start.',
-    ({ waitMs }) => waitMs / 1_000,
-  ],
 ];
 
 const breakerValues: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
@@ -170,6 +172,10 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   }
   for (const [name, help, read] of gauges) {
     new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
+  }
+  for (const [name, help, read] of limitCounters) {
+    const counter = new Counter({ name: prefix + name, help, labelNames: ['limit'], registers });
+    for (const limit of vitals.limits) counter.inc({ limit: limit.name }, read(limit));
   }
   for (const [name, help, read] of limitGauges) {
     const gauge = new Gauge({ name: prefix + name, help, labelNames: ['limit'], registers });
