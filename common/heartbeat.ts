@@ -60,7 +60,9 @@ export const heartbeatSchema = z.object({
     retried: count.describe('Jobs handed back after a failure, to be tried again.'),
     deadLettered: count.describe('Jobs given up: discarded, or out of attempts.'),
     timedOut: count.describe('Jobs that passed their time limit (also counted as retried or dead-lettered).'),
-    handedBack: count.describe('Jobs returned unstarted or unfinished because of a shutdown.'),
+    handedBack: count.describe(
+      'Jobs returned unstarted or unfinished, which is no failure: at a stop, by an open breaker, or beside one that failed its batch fast.',
+    ),
     leaseLost: count.describe('Jobs whose lease ended before they were settled.'),
     busySlotMs: milliseconds.describe('Sum over slots of the time a job ran in them, running jobs included.'),
     slotMs: milliseconds.describe(

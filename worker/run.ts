@@ -41,7 +41,7 @@ const goodbyeMs = 1_000;
 /** How a worker ended. */
 export type StopSummary = {
   readonly succeeded: number;
-  /** Jobs returned unstarted or unfinished because of the stop. */
+  /** Jobs returned unstarted or unfinished since the start, those of the stop among them. */
   readonly handedBack: number;
   /** Whether the server confirmed that it has read everything; if not, unfinished jobs come back after ack_wait. */
   readonly clean: boolean;

@@ -67,7 +67,11 @@ const counters: readonly Reading[] = [
   ],
   ['jobs_dead_lettered_total', 'Jobs given up.', ({ counters: c }) => c.deadLettered],
   ['jobs_timed_out_total', 'Jobs that passed their time limit.', ({ counters: c }) => c.timedOut],
-  ['jobs_handed_back_total', 'Jobs returned because of a shutdown.', ({ counters: c }) => c.handedBack],
+  [
+    'jobs_handed_back_total',
+    'Jobs returned unstarted or unfinished, which is no failure: at a stop, by an open breaker, or beside one that failed its batch fast.',
+    ({ counters: c }) => c.handedBack,
+  ],
   ['leases_lost_total', 'Jobs whose lease ended before they were settled.', ({ counters: c }) => c.leaseLost],
   ['unconfirmed_acks_total', 'Acks that the server never confirmed.', ({ counters: c }) => c.unconfirmedAcks],
   [
