@@ -18,6 +18,12 @@ const answerMs = 5_000;
 
 /** `penstock explain`: why a pool has the replicas it has. */
 export async function explain(args: ExplainArguments): Promise<void> {
+  if (!isFile(args.what) && !poolName.test(args.what)) {
+    throw new PenstockError(
+      'InvalidRecord',
+      `${args.what} is no file, and no name of a pool; give NAME, NAMESPACE/NAME or the path of a record`,
+    );
+  }
   const explanation = isFile(args.what)
     ? await explainRecord(args.what, { pool: args.pool && withNamespace(args.pool), time: args.time })
     : await askOperator(args.url, withNamespace(args.what));
@@ -25,6 +31,8 @@ export async function explain(args: ExplainArguments): Promise<void> {
 }
 
 const withNamespace = (pool: string): string => (pool.includes('/') ? pool : `default/${pool}`);
+
+const poolName = /^[a-z0-9][a-z0-9.-]*(\/[a-z0-9][a-z0-9.-]*)?$/;
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 

@@ -83,6 +83,13 @@ test.each([
     code: 2,
     says: /package.json:1: this is no record/,
   },
+  {
+    title: 'a path that leads to no file',
+    args: ['./records/none.jsonl'],
+    code: 2,
+    says: /InvalidRecord: .*none\.jsonl is no file, and no name of a pool; give NAME/,
+  },
+  { title: 'a folder', args: ['/tmp'], code: 2, says: /InvalidRecord: \/tmp is no file/ },
 ])('$title is an error that helps', async ({ args, code, says }) => {
   const result = await run(...args);
   expect(result.stderr).toMatch(says);
