@@ -54,6 +54,8 @@ const watchTimes: WatchTimes = { seconds: { atLeast: 60, spread: 30 }, deadAfter
 const relistAfterMs = 600_000;
 const retryMs = { first: 800, longest: 30_000 };
 const timeoutMs = 30_000;
+/** A right that is missing may be given at any time, and the answer that it is missing costs little. */
+const forbiddenAgainMs = 4_000;
 /** Less than the time after which a silent watch counts as broken. */
 const lookAgainMs = 120_000;
 
@@ -80,6 +82,7 @@ export class ResourceCache<T> {
   #listedMs = 0;
   #heardMs: number | undefined;
   #lastError: string | undefined;
+  #missingRight: string | undefined;
   #version = 0;
   readonly #tried = Promise.withResolvers<undefined>();
 
@@ -124,8 +127,9 @@ export class ResourceCache<T> {
     return this.#lastError;
   }
 
-  /** Why nothing is known of it; undefined after the first list. */
+  /** Why nothing is known of it, or nothing any more; undefined after the first list, while we may watch. */
   get problem(): string | undefined {
+    if (this.#missingRight !== undefined) return this.#missingRight;
     return this.#heardMs === undefined ? (this.#lastError ?? 'not listed yet') : undefined;
   }
 
@@ -154,6 +158,11 @@ export class ResourceCache<T> {
         if (isExpired(error) || isUnreadable(error)) this.#resourceVersion = undefined;
         this.#lastError = describeError(error);
         this.#tried.resolve(undefined);
+        if (isForbidden(error)) {
+          this.#forbidden(this.#lastError);
+          await sleep(forbiddenAgainMs * (0.5 + this.#random() / 2), signal);
+          continue;
+        }
         this.#log.warn({ error: this.#lastError }, 'watch interrupted');
         if (!isExpired(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
         askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
@@ -191,6 +200,14 @@ export class ResourceCache<T> {
     this.#tried.resolve(undefined);
   }
 
+  /** What is kept will grow old from here on, so it does not count; no age of it must end the operator either. */
+  #forbidden(message: string): void {
+    this.#resourceVersion = undefined;
+    this.#heardMs = undefined;
+    if (this.#missingRight === undefined) this.#log.warn({ error: message }, 'a right is missing');
+    this.#missingRight = message;
+  }
+
   async #watch(stop: AbortSignal): Promise<void> {
     const { path, watch: times = watchTimes } = this.#options;
     const seconds = Math.round(times.seconds.atLeast + this.#random() * times.seconds.spread);
@@ -211,6 +228,8 @@ export class ResourceCache<T> {
 
   async #follow(body: AsyncIterable<Uint8Array>): Promise<void> {
     this.#heard();
+    // Not with the list already: the right to watch may be the one that is missing.
+    this.#missingRight = undefined;
     for await (const { type, object } of watchEvents(body, this.#options.path)) {
       this.#heard();
       this.#resourceVersion = bookmarkSchema.parse(object).metadata.resourceVersion;

@@ -428,6 +428,52 @@ describe('rights', () => {
     await until('the other one to be scaled', async () => (await replicas(lacking)) === 1, 60_000);
   });
 
+  test('a right to watch that is missing beside the one to list holds back its namespace, and no other', async () => {
+    const full = [
+      ...readOnly,
+      { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get', 'update'] },
+    ];
+    const isPods = ({ resources }: { resources: readonly string[] }): boolean => resources.includes('pods');
+    const [good, blind, bare] = [
+      await prepare({ minReplicas: 1 }),
+      await prepare({ minReplicas: 1 }),
+      await prepare({ minReplicas: 1 }),
+    ];
+    await bind(good, full);
+    // Of pods the list alone, so that it is the watch that fails.
+    await bind(blind, [
+      ...full.filter((rule) => !isPods(rule)),
+      { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+    ]);
+    const port = at(await freePorts(1), 0);
+    const page = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${port}/${path}`)).text();
+    await using _program = start(good, 'operator', 'operator', port, [blind, bare]);
+
+    await until('the pool with all rights to be scaled', async () => (await replicas(good)) === 1);
+    const refused = await until('the other to say what is missing', async () =>
+      (await status(blind)).conditions?.find(({ reason }) => reason === 'CannotWatch'),
+    );
+    expect(refused).toMatchObject({ type: 'Ready', status: 'False' });
+    expect(refused.message).toMatch(
+      new RegExp(`cannot watch resource "pods" .* in the namespace "${blind}"`),
+    );
+    expect(await replicas(blind)).toBe(0);
+    const readiness = await page('readyz');
+    expect(readiness).toMatch(/^ok\n/);
+    expect(readiness).toContain(`cannot list resource "workerpools"`);
+    expect(readiness).toContain(`in the namespace "${bare}"`);
+    const role = `/apis/rbac.authorization.k8s.io/v1/namespaces/${blind}/roles/operator`;
+    await must(api, 'PATCH', role, { rules: full }, merge);
+    await bind(bare, full);
+    await until(
+      'one replica in each',
+      async () => (await replicas(blind)) === 1 && (await replicas(bare)) === 1,
+    );
+    await until('it to say so', async () => (await ready(blind))?.status === 'True');
+    expect(await page('readyz')).toBe('ok\n');
+  });
+
   test('a right to scale that is missing is an event, and scaling goes on once it is given', async () => {
     const namespace = await prepare({ minReplicas: 1 });
     await bind(namespace, readOnly);
