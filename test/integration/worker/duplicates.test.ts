@@ -69,6 +69,23 @@ test('a job that failed is not done', async () => {
   expect(attempts).toEqual([1, 2, 3]);
 });
 
+test('a job is not done before what it published is stored', async () => {
+  await using queue = await Queue.create(server.url);
+  await using next = await Queue.create(server.url);
+  await queue.publish(1);
+  await using worker = await startWorker(
+    queue.options({ dedupe: dedupe(queue), backoff: quickBackoff }),
+    (job, context) =>
+      context.publish({
+        subject: job.attempt === 1 ? 'no.stream.listens.here' : `${next.stream}.job`,
+        data: 'x',
+      }),
+  );
+  await until(() => queue.isDone());
+  expect(worker.stats().counters).toMatchObject({ succeeded: 1, retried: 1, duplicatesSkipped: 0 });
+  expect(await next.messages()).toBe(1);
+});
+
 test('what one consumer has done, another has not', async () => {
   await using queue = await Queue.create(server.url, { consumer: null });
   await queue.jsm.streams.delete(queue.stream);
