@@ -82,7 +82,7 @@ export class Controller {
     }
     for (const key of gone) {
       this.#leave(key);
-      this.#log.info({ pool: key }, 'pool is gone; its replicas stay as they are');
+      this.#log.info({ pool: key }, 'pool is not worked on any more; its replicas stay as they are');
     }
     this.#stages.keepOnly(this.#members);
   }

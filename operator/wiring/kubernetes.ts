@@ -129,12 +129,12 @@ export async function runKubernetesOperator(
       const timer = setInterval(() => {
         controller.sync();
         publishRefusals();
-        const keys = new Set(
-          [...collections.pools.values()].map(({ namespace, name }) => `${namespace}/${name}`),
-        );
-        metrics.keepOnly(keys);
-        statuses.keepOnly(keys);
-        passes.keepOnly(keys);
+        const existing = [...collections.pools.values()].map(({ namespace, name }) => `${namespace}/${name}`);
+        statuses.keepOnly(new Set(existing));
+        // Of a pool that is refused, what was measured before is not known any more.
+        const workedOn = new Set(platform.pools().map(({ key }) => key));
+        metrics.keepOnly(workedOn);
+        passes.keepOnly(workedOn);
         connections
           .closeUnused()
           .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));

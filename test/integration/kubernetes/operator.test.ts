@@ -291,7 +291,8 @@ describe('one operator', () => {
         sources: [{ connection: 'nats', stream: streamOf(namespace), consumer: 'work' }],
         minReplicas: 1,
       });
-      await using _program = start(namespace);
+      const port = at(await freePorts(1), 0);
+      await using _program = start(namespace, 'operator', 'admin', port);
       await until('the pool to be seen', async () => (await ready(namespace))?.status === 'True');
       await breakIt(namespace);
       const condition = await until(reason, async () => {
@@ -303,6 +304,13 @@ describe('one operator', () => {
       await until('the other pool to be scaled', async () => {
         const { spec } = (await must(api, 'GET', other)) as { spec: { replicas?: number } };
         return (spec.replicas ?? 0) === 1;
+      });
+      await until('the metrics to be those of pools that are worked on', async () => {
+        const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        return (
+          text.includes(`pool="${namespace}/other"`) &&
+          text.includes(`pool="${namespace}/work"`) === (reason !== 'TargetConflict')
+        );
       });
     },
   );

@@ -32,6 +32,7 @@ it.each([
   'operator/decide/freshness.ts',
   'operator/decide/limits.ts',
   'operator/decide/ackPending.ts',
+  'operator/platform/kubernetes/kubernetes.ts',
   ...readdirSync(new URL('../../../operator/decide/guards', import.meta.url)).map(
     (name) => `operator/decide/guards/${name}`,
   ),
