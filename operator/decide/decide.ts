@@ -111,7 +111,13 @@ export function decide(input: DecideInput): Decided {
   const ackPending = followAckPending(situation, allowed.replicas);
   return {
     decision: conclude(situation, allowed, found, ackPending),
-    memory: { ...memory, recommendations, experiment, ackPending: ackPending.memory },
+    memory: {
+      ...memory,
+      recommendations,
+      experiment,
+      revision: workload.revision ?? memory.revision,
+      ackPending: ackPending.memory,
+    },
   };
 }
 

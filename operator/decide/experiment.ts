@@ -32,6 +32,8 @@ export function followExperiment(situation: Situation): Experiment {
   const { experiment } = situation.memory;
   const source = busiestSource(situation);
   if (situation.spec.guards.downstream === 'Disabled') return noExperiment;
+  // What was found of other workers says nothing about these.
+  if (isOtherRevision(situation)) return forget(experiment, situation.nowMs);
   // Out of sight for a while is no news; each phase ends by itself.
   if (source === undefined && !situation.sightings.includes('absent')) return experiment;
   if (source === undefined || isEmpty(source)) return forget(experiment, situation.nowMs);
@@ -218,6 +220,10 @@ function busiestSource({ signals, demand }: Situation): SourceSignals | undefine
     if (wanted > most) [busiest, most] = [signals.sources[index], wanted];
   }
   return busiest;
+}
+
+function isOtherRevision({ workload, memory }: Situation): boolean {
+  return workload.revision !== undefined && workload.revision !== (memory.revision ?? workload.revision);
 }
 
 const isEmpty = ({ pendingMessages }: SourceSignals): boolean =>

@@ -11,7 +11,7 @@ import type { Level } from './batchMeans.ts';
  *       │                                           ▼ a later step
  *       │◄──── more completed ──── stepUp ◄──── saturated (the verdict; it expires)
  *       │                             └─ no more ──────►┘ (held twice as long)
- *       └◄── no messages wait, consumer gone: from everywhere
+ *       └◄── no messages wait, consumer gone, another revision of the workers: from everywhere
  *
  * After a restart, `recalled` becomes `saturated` at the replicas there are, for a short time.
  */

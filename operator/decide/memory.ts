@@ -20,6 +20,8 @@ export type Memory = {
   /** How often in a row that happened; it doubles the time we stay away. */
   readonly contests: number;
   readonly isTurnedOff: boolean;
+  /** Of the workers, as it was told last. */
+  readonly revision: string | undefined;
   /** How far it is known whether more replicas help. */
   readonly experiment: Experiment;
   /** What is known of max_ack_pending, by the place of the source. */
@@ -63,6 +65,7 @@ export function initialMemory(nowMs: number, earlier: Earlier = {}): Memory {
     contestedUntilMs: undefined,
     contests: 0,
     isTurnedOff: false,
+    revision: undefined,
     experiment: perSecond === undefined ? noExperiment : { phase: 'recalled', perSecond },
     ackPending: noAckPending,
   };

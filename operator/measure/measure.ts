@@ -101,9 +101,18 @@ function measureWorkload(history: History, workload: Seen<WorkloadFacts>, atMs: 
     terminating: count('terminating'),
     failing,
     unschedulable,
+    revision: newest(replicas)?.revision,
     troubleSinceMs: isTroubled ? (history.troubleSinceMs ?? atMs) : undefined,
     troubleMessage: replicas.find(({ state }) => state === 'failing' || state === 'unschedulable')?.message,
   };
+}
+
+function newest(replicas: readonly ReplicaFacts[]): ReplicaFacts | undefined {
+  return replicas.reduce<ReplicaFacts | undefined>(
+    (youngest, replica) =>
+      replica.state !== 'terminating' && replica.ageMs < (youngest?.ageMs ?? Infinity) ? replica : youngest,
+    undefined,
+  );
 }
 
 /** While a replica leaves, it is not known who completes what. */

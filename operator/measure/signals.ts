@@ -139,6 +139,8 @@ export type WorkloadSignals =
       readonly terminating: number;
       readonly failing: number;
       readonly unschedulable: number;
+      /** Of the replica that came last and is to stay; undefined where that is not told. */
+      readonly revision: string | undefined;
       /** Since when at least one replica has been failing or unschedulable without a break. */
       readonly troubleSinceMs: number | undefined;
       /** What the first failing or unschedulable replica says. */

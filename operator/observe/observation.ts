@@ -84,6 +84,8 @@ export type ReplicaFacts = {
   readonly ageMs: number;
   /** From creation to ready; undefined until then. */
   readonly startMs: number | undefined;
+  /** Of the template that it was made from; undefined where that is not told. */
+  readonly revision: string | undefined;
   /** Why it is failing or unschedulable. */
   readonly message: string | undefined;
 };

@@ -55,6 +55,7 @@ const replicaSchema = z.object({
   state: z.enum(['starting', 'ready', 'terminating', 'failing', 'unschedulable']),
   ageMs: z.number(),
   startMs: orLeftOut(z.number()),
+  revision: orLeftOut(z.string()),
   message: orLeftOut(z.string()),
 });
 

@@ -84,6 +84,7 @@ export function replicaFacts(replica: Replica, nowMs: number): ReplicaFacts {
     state: isLeaving ? 'terminating' : standing,
     ageMs: nowMs - createdMs,
     startMs: isReady ? readyMs - createdMs : undefined,
+    revision: undefined,
     message: isFailing ? 'exit code 1' : undefined,
   };
 }

@@ -70,6 +70,7 @@ export function workload(
     state,
     ageMs: 60_000,
     startMs: state === 'ready' ? 1_000 : undefined,
+    revision: undefined,
     message: state === 'failing' || state === 'unschedulable' ? `it is ${state}` : undefined,
   }));
   return { desired: desired ?? states.filter((state) => state !== 'terminating').length, replicas };

@@ -65,6 +65,7 @@ export function workloadSignals(overrides: Partial<SeenWorkload> = {}): SeenWork
     terminating: 0,
     failing: 0,
     unschedulable: 0,
+    revision: undefined,
     troubleSinceMs: undefined,
     troubleMessage: undefined,
     ...overrides,

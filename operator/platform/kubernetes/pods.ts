@@ -89,12 +89,16 @@ export function readPod(object: unknown, metadata: Metadata): Pod | undefined {
   };
 }
 
+/** What the controllers of Deployments and of StatefulSets and DaemonSets write on a pod. */
+const revisionLabels = ['pod-template-hash', 'controller-revision-hash'];
+
 export function toReplica(pod: Pod, wallMs: number): ReplicaFacts {
   return {
     name: pod.name,
     state: pod.state,
     // The API server's clock made the pod's time; a skew must not make an age negative.
     ageMs: Number.isFinite(pod.createdMs) ? Math.max(0, wallMs - pod.createdMs) : 0,
+    revision: revisionLabels.map((label) => pod.labels[label]).find((value) => value !== undefined),
     startMs: pod.readyMs === undefined ? undefined : Math.max(0, pod.readyMs - pod.createdMs),
     message: pod.message,
   };

@@ -28,6 +28,7 @@ export type Template = {
 type Replica = {
   readonly name: string;
   readonly template: Template;
+  readonly revision: number;
   /** Monotonic. */
   readonly createdAtMs: number;
   /** Start of the current process, monotonic. */
@@ -52,6 +53,7 @@ export class Replicas {
   readonly #log: Logger;
   readonly #reaper: ReaperLink;
   #template: Template;
+  #revision = 1;
   #desired = 0;
   #isStopping = false;
   #nextNumber = 1;
@@ -73,6 +75,7 @@ export class Replicas {
   update(template: Template): void {
     if (JSON.stringify(template) === JSON.stringify(this.#template)) return;
     this.#template = template;
+    this.#revision += 1;
     this.#log.info({ workload: template.name }, 'template changed; replacing replicas');
     for (const replica of this.#live()) this.#terminate(replica);
     this.#fill();
@@ -111,6 +114,7 @@ export class Replicas {
         state,
         ageMs: nowMs - replica.createdAtMs,
         startMs: replica.readyAfterMs,
+        revision: `${replica.revision}`,
         message: state === 'failing' ? replica.message : undefined,
       };
     });
@@ -138,6 +142,7 @@ export class Replicas {
       const replica: Replica = {
         name: `${this.#template.name}-${this.#nextNumber}`,
         template: this.#template,
+        revision: this.#revision,
         createdAtMs: this.#clock.monotonicMs(),
         startedAtMs: 0,
         readyAfterMs: undefined,

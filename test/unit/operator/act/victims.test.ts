@@ -19,6 +19,7 @@ function observed(replicas: readonly Given[]): Observation {
           state,
           ageMs,
           startMs: undefined,
+          revision: undefined,
           message: undefined,
         })),
       },

@@ -11,7 +11,7 @@ const busy = load({ arrivals: 30, queued: 500, running: 6 });
 function follow(
   foundLimitPerSecond: number,
   seconds: number,
-  { current = 6, source = busy, lost = 0 } = {},
+  { current = 6, source = busy, lost = 0, rollout = Infinity } = {},
 ): readonly number[] {
   let memory = initialMemory(nowMs, { writtenReplicas: current, foundLimitPerSecond });
   let replicas = current;
@@ -20,7 +20,10 @@ function follow(
     const seen = JSON.parse(JSON.stringify(pool(replicas, source)), (key, value: unknown) =>
       key === 'atMs' ? atMs - (second < lost ? 60_000 : 0) : value,
     ) as Signals; // The same figures, seen again.
-    const decided = decide({ spec: spec({ maxReplicas: 60 }), signals: seen, memory, nowMs: atMs });
+    const revision = second < rollout ? 'old' : 'new';
+    const signals =
+      seen.workload.kind === 'seen' ? { ...seen, workload: { ...seen.workload, revision } } : seen;
+    const decided = decide({ spec: spec({ maxReplicas: 60 }), signals, memory, nowMs: atMs });
     memory = decided.memory;
     replicas = decided.decision.to ?? replicas;
     return replicas;
@@ -42,6 +45,12 @@ describe('what an earlier run found of a dependency', () => {
   it('is kept while the source is out of sight', () => {
     const replicas = follow(20, 60, { lost: 20 });
     expect(Math.max(...replicas)).toBe(6);
+  });
+
+  it('is forgotten when another revision of the workers comes', () => {
+    const replicas = follow(20, 60, { rollout: 20 });
+    expect(Math.max(...replicas.slice(0, 20))).toBe(6);
+    expect(replicas[20]).toBeGreaterThan(6);
   });
 
   it('is forgotten when nothing waits, and does not keep a pool at zero', () => {
