@@ -25,8 +25,16 @@ export type ControllerOptions = {
   readonly onPassError: (pool: string, error: Error) => void;
 };
 
+/** Passes of a round that run in one go; then it is the turn of others, the renewal of the lease among them. */
+const passesPerTurn = 20;
 /** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
 const soonestMs = 100;
+
+type LookTimes = {
+  /** As in `observe`. */
+  readonly sinceMs: number;
+  readonly dueMs: number;
+};
 
 /** A pool that is worked on. */
 type Member = {
@@ -139,15 +147,23 @@ export class Controller {
   }
 
   async #round(members: ReadonlySet<Member>, dueMs: number): Promise<void> {
-    const startedAtMs = this.#parts.clock.monotonicMs();
-    await refresh(members, startedAtMs);
+    const { clock } = this.#parts;
+    const sinceMs = clock.monotonicMs();
+    await refresh(members, sinceMs);
+    let passes = 0;
     for (const member of members) {
       // A pass that outlasts the period makes the next one late.
       member.overdueMs ??= dueMs;
       if (member.running !== undefined) continue;
-      if (this.#staysAtRest(member)) this.#options.onStill({ latenessMs: startedAtMs - dueMs });
-      else this.#start(member, { startedAtMs, dueMs: member.overdueMs });
+      if (this.#staysAtRest(member)) {
+        this.#options.onStill({ latenessMs: clock.monotonicMs() - dueMs });
+        member.overdueMs = undefined;
+        continue;
+      }
+      this.#start(member, { sinceMs, dueMs: member.overdueMs });
       member.overdueMs = undefined;
+      passes += 1;
+      if (passes % passesPerTurn === 0) await new Promise(setImmediate);
     }
   }
 
@@ -170,25 +186,20 @@ export class Controller {
     return true;
   }
 
-  #start(member: Member, times: { readonly startedAtMs: number; readonly dueMs: number }): void {
+  #start(member: Member, times: LookTimes): void {
     clearTimeout(member.soon);
     member.running = this.#pass(member, times).finally(() => (member.running = undefined));
   }
 
-  async #pass(member: Member, { startedAtMs, dueMs }: { startedAtMs: number; dueMs: number }): Promise<void> {
+  async #pass(member: Member, { sinceMs, dueMs }: LookTimes): Promise<void> {
     const { pool, rest } = member;
+    const startedAtMs = this.#parts.clock.monotonicMs();
     try {
       const before = member.state ?? initialState(startedAtMs, pool);
       const fed = this.#stages.fedBy(pool);
       const still = rest === undefined ? undefined : lastStill(rest);
       const state = still === undefined ? before : catchUp(pool, before, still, fed);
-      const { report, details, nextCheckMs, ...result } = await pass(
-        pool,
-        state,
-        this.#parts,
-        fed,
-        startedAtMs,
-      );
+      const { report, details, nextCheckMs, ...result } = await pass(pool, state, this.#parts, fed, sinceMs);
       this.#stages.note(pool, details.decision, fed, this.#parts.clock.monotonicMs());
       // A change of the sources in the meantime has emptied the history, and counts.
       if (member.pool === pool || member.state === undefined) member.state = result.state;
@@ -218,7 +229,7 @@ export class Controller {
     member.soon = setTimeout(
       () => {
         if (member.running !== undefined) return;
-        this.#start(member, { startedAtMs: this.#parts.clock.monotonicMs(), dueMs });
+        this.#start(member, { sinceMs: this.#parts.clock.monotonicMs(), dueMs });
       },
       Math.max(0, dueMs - this.#parts.clock.monotonicMs()),
     );
