@@ -24,7 +24,7 @@ const bundledTrace = fileURLToPath(
 export function parseConfig(args: readonly string[]): DemoConfig {
   const command = demoCommand(
     'npm run demo --',
-    'Replays a recorded arrival trace against real workers on a real nats-server, while the operator scales them\n' +
+    'Replays a recorded arrival trace against real workers on a real nats-server, while the operator scales them ' +
       'from zero and back.',
   );
   return compileConfig(command.parse(args, { from: 'user' }));

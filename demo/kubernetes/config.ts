@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import type { Command } from 'commander';
 import { images } from '../../test/cluster/images.ts';
 import { compileConfig, demoCommand } from '../config.ts';
 import type { DemoConfig } from '../config.ts';
@@ -18,15 +19,18 @@ export type DemoImages = { readonly operator: string; readonly worker: string; r
 export function parseKubernetesConfig(args: readonly string[]): KubernetesDemoConfig {
   const command = demoCommand(
     'npm run demo:kubernetes --',
-    'Replays a recorded arrival trace against workers on Kubernetes, while the operator scales them from zero and\n' +
-      'back: both charts, and a NATS server. Without --context a cluster is brought up on this machine (Linux, root)\n' +
+    'Replays a recorded arrival trace against workers on Kubernetes, while the operator scales them from zero and ' +
+      'back: both charts, and a NATS server. Without --context a cluster is brought up on this machine (Linux, root) ' +
       'and taken down at the end.',
   )
-    .option('--context <name>', 'a cluster of your kubeconfig; all goes into its namespace penstock-demo')
+    .option(
+      '--context <name>',
+      'a cluster of your kubeconfig; all goes into its namespace penstock-demo, which is made for it',
+    )
     .option('--operator-image <image>', 'with --context: the operator, where the cluster finds it')
     .option('--worker-image <image>', 'with --context: the worker with examples/handlers/generate-tokens.ts')
     .option('--nats-image <image>', 'with --context: a nats-server with JetStream', 'nats:2.12')
-    .option('--keep', 'leave everything running at the end', false)
+    .option('--keep', 'leave everything running at the end, and say how to take it away', false)
     .parse(args, { from: 'user' });
   const options = command.opts<{
     context?: string;
@@ -38,6 +42,12 @@ export function parseKubernetesConfig(args: readonly string[]): KubernetesDemoCo
   const { context, operatorImage, workerImage, natsImage, keep } = options;
   const config = { ...compileConfig(command), keep };
   if (context === undefined) {
+    const stray = ['operatorImage', 'workerImage', 'natsImage'].filter(
+      (option) => command.getOptionValueSource(option) === 'cli',
+    );
+    if (stray.length > 0) {
+      return command.error('error: images are given with --context alone: a cluster of its own builds them');
+    }
     return {
       ...config,
       existing: undefined,
@@ -49,10 +59,22 @@ export function parseKubernetesConfig(args: readonly string[]): KubernetesDemoCo
       'error: --context needs --operator-image and --worker-image: docs/kubernetes.md says how to make them',
     );
   }
-  const kubeconfig = process.env['KUBECONFIG'] ?? join(homedir(), '.kube/config');
   return {
     ...config,
-    existing: { kubeconfig, context },
+    existing: { kubeconfig: kubeconfigOf(command), context },
     images: { operator: operatorImage, worker: workerImage, nats: natsImage },
   };
+}
+
+/** Of the caller, as kubectl finds it; helm takes one file only. */
+function kubeconfigOf(command: Command): string {
+  const given = process.env['KUBECONFIG'] ?? '';
+  const [file, another] = given.split(delimiter).filter((part) => part !== '');
+  if (another !== undefined) {
+    return command.error(
+      `error: KUBECONFIG=${given} names several files and one is needed: ` +
+        'kubectl config view --flatten writes them as one',
+    );
+  }
+  return file ?? join(homedir(), '.kube/config');
 }

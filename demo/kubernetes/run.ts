@@ -15,9 +15,12 @@ import type { KubernetesDemoConfig } from './config.ts';
 import {
   installOperator,
   installWorkers,
+  keptNotice,
   namespace,
   notesSubject,
+  planFootprint,
   poolName,
+  uninstall,
   workerRelease,
 } from './installation.ts';
 import { followPool } from './poolReports.ts';
@@ -27,8 +30,8 @@ const place = placeOf('demo');
 /**
  * The whole demo on a cluster, which is brought up for it unless one is named.
  *
- * @throws PenstockError `InvalidTrace` before anything starts; `PrerequisitesMissing`, `ClusterFailed`, `PublishFailed`,
- *   `Interrupted` later.
+ * @throws PenstockError `InvalidTrace` before anything starts; `PrerequisitesMissing`, `NamespaceTaken`, `ClusterFailed`,
+ *   `PublishFailed`, `Interrupted` later.
  */
 export async function runKubernetesDemo(
   config: KubernetesDemoConfig,
@@ -40,17 +43,12 @@ export async function runKubernetesDemo(
   const jobs = await readJobs(config);
 
   await using undo = new AsyncDisposableStack();
-  const atTheEnd = (work: () => Promise<void>): void => {
-    if (!config.keep) undo.defer(work);
-  };
-  const access: ClusterAccess = config.existing ?? { kubeconfig: place.kubeconfig };
-  if (config.existing === undefined) {
-    atTheEnd(() => bringDown(place));
-    await bringDown(place); // What a demo that was killed, or kept, has left.
-    await bringUp(place, (line) => view.say(line));
-  }
-  const installation = await installOperator(access, config.images);
-  if (config.existing !== undefined) atTheEnd(() => installation.uninstall());
+  const access = config.existing ?? (await bringUpOwn(config, undo, view));
+  const footprint = await planFootprint(access);
+  if (config.keep) undo.defer(() => view.say(keptNotice(config.existing, footprint)));
+  else if (config.existing !== undefined) undo.defer(() => uninstall(access, footprint));
+  view.say(`installing a NATS server and the operator in namespace ${namespace}`);
+  await installOperator(access, config.images, footprint);
   view.say('the operator is ready');
 
   const kubectl = new Kubectl(access);
@@ -64,7 +62,16 @@ export async function runKubernetesDemo(
 
   const close = (): Promise<void> => Promise.resolve();
   const stage = { broker, jobLog, reports, look, close, floor: policy.minReplicas, slots: policy.slots };
-  const summary = await play(jobs, stage, view, shutdown, clock);
-  if (config.keep) view.say(`all of it is left; kubectl --kubeconfig=${access.kubeconfig} shows it`);
-  return summary;
+  return await play(jobs, stage, view, shutdown, clock);
+}
+
+async function bringUpOwn(
+  { keep }: KubernetesDemoConfig,
+  undo: AsyncDisposableStack,
+  view: View,
+): Promise<ClusterAccess> {
+  if (!keep) undo.defer(() => bringDown(place));
+  await bringDown(place); // What a demo that was killed, or kept, has left.
+  await bringUp(place, (line) => view.say(line));
+  return { kubeconfig: place.kubeconfig };
 }

@@ -78,8 +78,10 @@ async function helm(
 async function run(args: readonly string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-helm-'));
   try {
-    // Logins of a kubeconfig may be programs.
-    const env = { HOME: folder, PATH: process.env['PATH'] };
+    // The rest is for logins of a kubeconfig, which may be programs with files in the home folder.
+    const others = Object.entries(process.env).filter(([name]) => !/^(HELM|KUBE)/.test(name));
+    const own = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
+    const env = { ...Object.fromEntries(others), ...own };
     return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -28,7 +28,8 @@ export class Kubectl {
         { maxBuffer: 64 * 1_048_576 },
         (error, stdout, stderr) => {
           if (error === null) resolve(stdout);
-          else reject(new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`, { cause: error }));
+          // Its own message repeats the command and stderr.
+          else reject(new Error(`kubectl ${args.join(' ')}: ${stderr.trim() || error.message}`));
         },
       );
       child.stdin?.end(input);
