@@ -111,7 +111,7 @@ export const workerPoolSpecSchema = z
           .int32()
           .min(10)
           .max(100)
-          .default(80)
+          .default(95)
           .describe('Share of the measured capacity that steady arrivals may use.'),
         wait: z
           .strictObject({

@@ -15,8 +15,9 @@ import type { Windows } from './stabilization.ts';
 const freeGrowthReplicas = 20;
 const defaultUpPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 100, periodSeconds: 5 }];
 /** Gentle steps, which a burst that returns finds half done, do the work of a long window at a fraction of its cost. */
-const defaultDownPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 50, periodSeconds: 5 }];
-const shortestDownWindowMs = 5_000;
+const defaultDownPolicies: readonly ScalingPolicy[] = [{ type: 'Percent', value: 75, periodSeconds: 5 }];
+/** Two looks: a replica that starts as fast is soon had back (docs/adr/0049-planned-close-to-the-load.md). */
+const shortestDownWindowMs = 2_000;
 /** A replica that takes long to start is given up later. */
 const downWindowPerStart = 1 / 4;
 

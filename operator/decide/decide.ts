@@ -27,6 +27,7 @@ import { demandSentence, leastSentence } from './sentences.ts';
 import { situate } from './situation.ts';
 import type { ScheduledFloor, Situation } from './situation.ts';
 import { remember } from './stabilization.ts';
+import { stuckBy } from './stuck.ts';
 import { zero } from './zero.ts';
 
 export type DecideInput = {
@@ -145,6 +146,7 @@ function gate(input: DecideInput, reason: HoldReason, message: string, current?:
     ackPending: [],
     diagnosis: [targetDiagnosis(input.signals.workload)],
     evidence: evidenceOf(input.signals),
+    stuck: undefined,
     nextCheckMs: longestCheckMs,
   };
   return { decision, memory: input.memory };
@@ -154,13 +156,15 @@ function conclude(
   situation: Situation,
   { replicas, limitedBy, isFallback }: Proposal,
   found: readonly Objection[],
-  { changes, diagnosis }: AckPendingDecided,
+  ackPending: AckPendingDecided,
 ): Decision {
   const { current, demand, signals, nowMs } = situation;
   const evidence = evidenceOf(signals);
   const unknown = whatIsUnknown(situation);
   const demanded =
     unknown === undefined ? demandSentence(situation, evidence) : leastSentence(situation, unknown);
+  const diagnosis = [...diagnose(situation, limitedBy, found, replicas), ...ackPending.diagnosis];
+  const outlook = diagnosis.find(({ type }) => type === 'ObjectiveReachable');
   const lastLimit = limitedBy.at(-1);
   const untilMs = limitedBy.reduce(
     (soonest, { untilMs = Infinity }) => (untilMs > nowMs ? Math.min(soonest, untilMs) : soonest),
@@ -173,9 +177,10 @@ function conclude(
         ? demanded
         : `${demanded}; ${lastLimit.message}`,
     limitedBy,
-    ackPending: changes,
-    diagnosis: [...diagnose(situation, limitedBy, found, replicas), ...diagnosis],
+    ackPending: ackPending.changes,
+    diagnosis,
     evidence,
+    stuck: stuckBy(situation, evidence, outlook),
     nextCheckMs: Math.max(0, Math.min(longestCheckMs, untilMs - nowMs)),
   };
   if (replicas === current) {

@@ -27,6 +27,8 @@ type Conclusion = {
   /** Standing facts about the pool, in the form of conditions. */
   readonly diagnosis: readonly Diagnosis[];
   readonly evidence: Evidence;
+  /** The reason why what other pools feed it with piles up; undefined while it can take more. */
+  readonly stuck: string | undefined;
   /** Decide again at the latest after this time, milliseconds, also when nothing was observed to change. */
   readonly nextCheckMs: number;
 };

@@ -9,7 +9,7 @@ export type SourceDemand = {
   readonly arrivals: number;
   /** The same at the lower utilization that a scale-down must leave. */
   readonly relaxedArrivals: number;
-  /** To work the backlog off within the objective. */
+  /** Beside those, to work the backlog off within the objective. */
   readonly backlog: number;
   /** To hold every job that runs or could run now. */
   readonly occupied: number;
@@ -37,14 +37,15 @@ const shortestDrainShare = 1 / 4;
 /**
  * Replicas that one source needs:
  *
- *     λ / (c·u)  +  B / (T'·c)      T' = max(T − d, T/4)
+ *     max( λ / (c·u)  +  B / (T·c),  B / (T'·c) )      T' = max(T − d, T/4)
  *
  * λ planned arrivals per second, c jobs per second of one replica, u utilization, B messages that wait for a slot, T
  * drain objective, d start time. The utilization applies to steady arrivals only: a backlog may keep every replica busy.
- * What will still arrive until new replicas are ready counts once it is there: counted in advance, it asked slow starters
- * for replicas that came too late (docs/adr/0025-slow-starts-plan-by-longer-windows.md). With a bound on the wait the
- * first term is at least what a queueing model asks for. A rate that is not known adds nothing, and then a caller must
- * not scale down.
+ * What piled up until now came with the arrivals that are planned on, whose replicas have time for it when they fall; a
+ * backlog alone has only what a start leaves of T (docs/adr/0049-planned-close-to-the-load.md). What will still arrive
+ * until new replicas are ready counts once it is there: counted in advance, it asked slow starters for replicas that came
+ * too late (docs/adr/0025-slow-starts-plan-by-longer-windows.md). With a bound on the wait the first term is at least
+ * what a queueing model asks for. A rate that is not known adds nothing, and then a caller must not scale down.
  *
  * @param startMs time from a new replica to its first job.
  */
@@ -54,20 +55,22 @@ export function sourceDemand(source: SourceSignals, objective: Objective, startM
   const relaxedPercent = Math.max(utilizationPercent - hysteresisPercent, lowestUtilizationPercent);
   const startSeconds = msToSeconds(startMs);
   const queued = valueOr(source.queuedMessages, 0);
-  const drainWithinSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
+  const afterStartSeconds = Math.max(drainSeconds - startSeconds, drainSeconds * shortestDrainShare);
+  const drainWithin = (seconds: number): number => queued / (seconds * jobsPerSecond);
   const plannedPerSecond = valueOr(source.plannedArrivalsPerSecond, 0);
   const planned = plannedPerSecond / jobsPerSecond;
   const relaxation = utilizationPercent / relaxedPercent;
+  const arrivals = Math.max(
+    planned / (utilizationPercent / 100),
+    replicasForWait(source, objective, plannedPerSecond),
+  );
   return {
-    arrivals: Math.max(
-      planned / (utilizationPercent / 100),
-      replicasForWait(source, objective, plannedPerSecond),
-    ),
+    arrivals,
     relaxedArrivals: Math.max(
       planned / (relaxedPercent / 100),
       replicasForWait(source, objective, plannedPerSecond * relaxation),
     ),
-    backlog: queued / (drainWithinSeconds * jobsPerSecond),
+    backlog: Math.max(drainWithin(drainSeconds), drainWithin(afterStartSeconds) - arrivals),
     occupied: (queued + valueOr(source.runningJobs, 0)) / slots,
   };
 }

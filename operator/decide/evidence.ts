@@ -4,11 +4,7 @@ import type { Evidence } from './decision.ts';
 /** The figures of all sources in one: sums, and means weighted by arrivals. A sum with an unknown part is unknown. */
 export function evidenceOf(signals: Signals): Evidence {
   const { sources, workload } = signals;
-  const total = (of: (source: SourceSignals) => Known): number | null =>
-    sources.reduce<number | null>((sum, source) => {
-      const part = valueOf(of(source));
-      return sum === null || part === null ? null : sum + part;
-    }, 0);
+  const total = (of: (source: SourceSignals) => Known): number | null => totalOf(sources, of);
   return {
     backlogMessages: total((source) => source.backlogMessages),
     queuedMessages: total((source) => source.queuedMessages),
@@ -24,6 +20,16 @@ export function evidenceOf(signals: Signals): Evidence {
     budgetLeft: signals.serviceLevel.kind === 'known' ? signals.serviceLevel.value.budgetLeft : null,
     readyReplicas: workload.kind === 'seen' ? workload.ready : null,
   };
+}
+
+export function totalOf(
+  sources: readonly SourceSignals[],
+  of: (source: SourceSignals) => Known,
+): number | null {
+  return sources.reduce<number | null>((sum, source) => {
+    const part = valueOf(of(source));
+    return sum === null || part === null ? null : sum + part;
+  }, 0);
 }
 
 /** A replica that works on a mix completes the harmonic mean of what it completes of each part alone. */

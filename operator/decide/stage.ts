@@ -1,4 +1,3 @@
-import type { WorkerPoolSpec } from '#crds/worker-pool.ts';
 import type { Decision } from './decision.ts';
 
 /** How a pool stands, for those that feed it. */
@@ -12,31 +11,14 @@ export type Stage = {
   readonly atMs: number;
 };
 
-/** Fewer arrivals than this share of the completions make a backlog shrink. */
-const growingShare = 0.95;
-
-/** What others need to know of a pool after a decision: its backlog is beyond its objective and does not shrink. */
+/** What others need to know of a pool after a decision. */
 export function stageOf(
-  pool: { readonly key: string; readonly spec: WorkerPoolSpec },
-  { diagnosis, evidence }: Pick<Decision, 'diagnosis' | 'evidence'>,
+  pool: string,
+  { stuck: reason }: Pick<Decision, 'stuck'>,
   stages: readonly Stage[],
   atMs: number,
 ): Stage {
-  const outlook = diagnosis.find(({ type }) => type === 'ObjectiveReachable');
-  const { queuedMessages, arrivalsPerSecond, completionsPerSecond } = evidence;
-  const isStuck =
-    outlook?.status === 'False' &&
-    queuedMessages !== null &&
-    arrivalsPerSecond !== null &&
-    completionsPerSecond !== null &&
-    queuedMessages > completionsPerSecond * pool.spec.objective.drainSeconds &&
-    arrivalsPerSecond >= growingShare * completionsPerSecond;
-  if (!isStuck) return { pool: pool.key, stuck: undefined, atMs };
-  const before =
-    outlook.reason === 'StageBlocked' ? stages.find(({ stuck }) => stuck !== undefined) : undefined;
-  return {
-    pool: pool.key,
-    stuck: { reason: outlook.reason, root: before?.stuck?.root ?? pool.key },
-    atMs,
-  };
+  if (reason === undefined) return { pool, stuck: undefined, atMs };
+  const before = reason === 'StageBlocked' ? stages.find(({ stuck }) => stuck !== undefined) : undefined;
+  return { pool, stuck: { reason, root: before?.stuck?.root ?? pool }, atMs };
 }

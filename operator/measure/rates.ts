@@ -30,6 +30,8 @@ export type Sample = Growth & { readonly atMs: number };
 /** What happened within a window; nothing in it is negative. */
 export type Count = Omit<Growth, 'measuredMs'> & { readonly seconds: number };
 
+/** Also shows the end of a burst before that leaves the short window. */
+export const briefWindowMs = 10_000;
 export const shortWindowMs = 30_000;
 export const longWindowMs = 300_000;
 /** Closer readings replace each other within the short window, and beyond it: that bounds the list. */
@@ -108,10 +110,10 @@ function totalsAt(samples: readonly Sample[], atMs: number): Growth | undefined 
 const confidence = 2;
 /** A burst must be surer than that: one window in seven hundred looks like one by chance. */
 const burstConfidence = 3;
-/** The end of a burst shows in this window before it leaves the short one. */
-const fallWindowMs = 10_000;
 /** The start of a burst shows in this window. */
 const burstWindowMs = 5_000;
+/** A short window so many standard deviations off the long one shows that arrivals have changed. */
+const changeConfidence = 3;
 /** Replicas that take longer to start than this are planned by windows that are longer in proportion. */
 const nimbleStartMs = 6_000;
 
@@ -120,25 +122,33 @@ const nimbleStartMs = 6_000;
  *
  * For a count N within w seconds, (N ± z·√N) / w bounds the rate behind it (Poisson, normal approximation), here with
  * z = 2, and 3 for bursts. The upper bound over the short window gives small pools the square-root headroom they need,
- * and large ones hardly pay for it. Where the upper bound over a shorter window is lower, arrivals have fallen; where the
- * lower bound over the shortest is higher, a burst has begun. A replica that is ready after a burst has ended has come
- * for nothing, so slow starts make all windows longer. docs/adr/0009-growth-tuned-on-traces.md and
- * docs/adr/0025-slow-starts-plan-by-longer-windows.md have what each is worth.
+ * and large ones hardly pay for it; while nothing speaks against the long window, it bounds the rate more closely. Where
+ * the upper bound over a shorter window is lower, arrivals have fallen; where the lower bound over the shortest is higher,
+ * a burst has begun. A replica that is ready after a burst has ended has come for nothing, so slow starts make the
+ * windows longer. docs/adr/0009-growth-tuned-on-traces.md, docs/adr/0025-slow-starts-plan-by-longer-windows.md and
+ * docs/adr/0049-planned-close-to-the-load.md have what each is worth.
  *
  * @param startMs time from a new replica to its first job.
  */
 export function plannedRate(samples: readonly Sample[], startMs: number): number {
   const stretch = Math.max(1, startMs / nimbleStartMs);
-  const bound = (windowMs: number, deviations: number): number | undefined =>
-    boundedRate(samples, Math.min(longWindowMs, stretch * windowMs), deviations);
-  const steady = bound(shortWindowMs, confidence) ?? 0;
-  const fallen = bound(fallWindowMs, confidence) ?? steady;
-  const burst = bound(burstWindowMs, -burstConfidence) ?? 0;
+  const within = (windowMs: number): Count | undefined =>
+    countWithin(samples, Math.min(longWindowMs, stretch * windowMs));
+  const steady = boundedRate(unchangedCount(within(shortWindowMs), within(longWindowMs)), confidence);
+  const fallen = boundedRate(within(briefWindowMs), confidence);
+  const burst = boundedRate(within(burstWindowMs), -burstConfidence);
   return Math.max(Math.min(steady, fallen), burst);
 }
 
-function boundedRate(samples: readonly Sample[], windowMs: number, deviations: number): number | undefined {
-  const count = countWithin(samples, windowMs);
-  if (count === undefined) return undefined;
+/** The count of the long window, unless the short one shows that it tells of the past. */
+function unchangedCount(short: Count | undefined, long: Count | undefined): Count | undefined {
+  if (short === undefined || long === undefined) return short;
+  const expected = (long.arrived * short.seconds) / long.seconds;
+  const deviations = (short.arrived - expected) / Math.sqrt(Math.max(1, expected));
+  return Math.abs(deviations) > changeConfidence ? short : long;
+}
+
+function boundedRate(count: Count | undefined, deviations: number): number {
+  if (count === undefined) return 0;
   return Math.max(0, count.arrived + deviations * Math.sqrt(count.arrived)) / Math.max(count.seconds, 1);
 }

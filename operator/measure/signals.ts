@@ -59,6 +59,9 @@ export type SourceSignals = {
   readonly arrivalsLongPerSecond: Known;
   /** Mean over the short window: messages that left the backlog, for whatever reason. */
   readonly completionsPerSecond: Known;
+  /** Both over the brief window: how the backlog moves right now. */
+  readonly arrivalsBriefPerSecond: Known;
+  readonly completionsBriefPerSecond: Known;
   readonly capacity: Capacity;
   /** What happens to a stream that grows on and on. */
   readonly overflow: Known<Overflow>;

@@ -10,7 +10,15 @@ import { firstDeliveryShare, fleetNow, followFleet } from './fleet.ts';
 import type { Fleet, FleetNow } from './fleet.ts';
 import { emptySourceHistory } from './history.ts';
 import type { SourceHistory } from './history.ts';
-import { appendSample, countWithin, longWindowMs, noGrowth, plannedRate, shortWindowMs } from './rates.ts';
+import {
+  appendSample,
+  briefWindowMs,
+  countWithin,
+  longWindowMs,
+  noGrowth,
+  plannedRate,
+  shortWindowMs,
+} from './rates.ts';
 import type { Count, Growth } from './rates.ts';
 import { addWaits, estimatedWaits, reportedWaits } from './serviceLevel.ts';
 import type { Waits } from './serviceLevel.ts';
@@ -130,7 +138,8 @@ function addStep(
 
 /**
  * A step that shows how long jobs take at so many busy slots: undefined unless messages were waiting all the time.
- * Without heartbeats every slot of the ready replicas counts as busy, once the jobs have settled to their number.
+ * Without heartbeats every slot of the ready replicas counts as busy, once the jobs have settled to their number, and only
+ * if more waited at the start of the step than was delivered within it: otherwise slots may have run out of work.
  */
 function backloggedStep(
   { fleet, reading: before, throughput }: SourceHistory,
@@ -151,6 +160,8 @@ function backloggedStep(
       reportedMs: fleet.reported.ms,
     };
   }
+  const delivered = after.deliveredConsumerSeq - before.facts.deliveredConsumerSeq;
+  if (before.facts.pending < delivered) return undefined;
   const settleMs = settleTimes * secondsToMs(throughput.heldSecondsPerJob ?? 0);
   if (steady === 0 || steadySinceMs === undefined || atMs - steadySinceMs < settleMs) return undefined;
   const busySlotSeconds = steady * (fleet.slotsPerReplica ?? prior.concurrency) * seconds;
@@ -219,6 +230,7 @@ function toSignals(
   const replicaCapacity = capacity(history.fleet, history.throughput, { prior, atMs, sharedBy });
   if (reading === undefined) return neverSeen(presence, replicaCapacity);
   const { facts } = reading;
+  const brief = countWithin(samples, briefWindowMs);
   const short = countWithin(samples, shortWindowMs);
   const long = countWithin(samples, longWindowMs);
   const rate = (count: Count | undefined, of: (count: Count) => number): Known =>
@@ -239,6 +251,8 @@ function toSignals(
     plannedArrivalsPerSecond: rate(short, () => plannedRate(samples, startMs)),
     arrivalsLongPerSecond: rate(long, (count) => count.arrived / count.seconds),
     completionsPerSecond: rate(short, (count) => count.completed / count.seconds),
+    arrivalsBriefPerSecond: rate(brief, (count) => count.arrived / count.seconds),
+    completionsBriefPerSecond: rate(brief, (count) => count.completed / count.seconds),
     capacity: replicaCapacity,
     overflow: overflow(facts, reading.atMs),
     maxAckPending: known(facts.maxAckPending > 0 ? facts.maxAckPending : 'unlimited', reading.atMs),
@@ -270,6 +284,8 @@ function neverSeen(presence: Presence, replicaCapacity: SourceSignals['capacity'
     plannedArrivalsPerSecond: missing,
     arrivalsLongPerSecond: missing,
     completionsPerSecond: missing,
+    arrivalsBriefPerSecond: missing,
+    completionsBriefPerSecond: missing,
     capacity: replicaCapacity,
     overflow: missing,
     maxAckPending: missing,

@@ -17,7 +17,7 @@ export class Stages {
   }
 
   note(pool: Pool, decision: Decision, fed: readonly Stage[], atMs: number): void {
-    this.#stages.set(pool.key, stageOf(pool, decision, fed, atMs));
+    this.#stages.set(pool.key, stageOf(pool.key, decision, fed, atMs));
   }
 
   keepOnly(pools: ReadonlyMap<string, unknown>): void {

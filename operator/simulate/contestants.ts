@@ -21,7 +21,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * A peer by its text: `keda` and `hpa` with settings that default to theirs (a lag threshold of as many messages as a
- * replica has slots, a target of the policy's utilization), or `fixed:N`.
+ * replica has slots), or `fixed:N`.
  *
  * @throws PenstockError `InvalidPeer`
  */
@@ -41,7 +41,7 @@ export function parsePeer(text: string, { spec, slots, delaySeconds }: Pool): Au
     windowSeconds: set('window', hpaDefaults.windowSeconds, 0),
   };
   if (kind === 'hpa') {
-    const targetPercent = set('target', spec.objective.utilizationPercent, 1);
+    const targetPercent = set('target', hpaDefaults.targetPercent, 1);
     return hpaOnUtilization({ ...common, slots, targetPercent }, name);
   }
   const pollSeconds = set('poll', kedaDefaults.pollSeconds, 1);

@@ -30,8 +30,10 @@ export type KedaSettings = HpaSettings & {
   readonly cooldownSeconds: number;
 };
 
-export const hpaDefaults = { syncSeconds: 15, tolerance: 0.1, windowSeconds: 300, delaySeconds: 0 } as const;
-export const kedaDefaults = { ...hpaDefaults, pollSeconds: 30, cooldownSeconds: 300 } as const;
+const horizontalDefaults = { syncSeconds: 15, tolerance: 0.1, windowSeconds: 300, delaySeconds: 0 } as const;
+/** 80 % is what a HorizontalPodAutoscaler without metrics aims at. */
+export const hpaDefaults = { ...horizontalDefaults, targetPercent: 80 } as const;
+export const kedaDefaults = { ...horizontalDefaults, pollSeconds: 30, cooldownSeconds: 300 } as const;
 
 /** The up policies of a HorizontalPodAutoscaler: double, or 4 more, whichever is more, per 15 s. */
 const growthPeriodSeconds = 15;

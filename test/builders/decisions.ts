@@ -7,7 +7,7 @@ import type { Memory } from '../../operator/decide/memory.ts';
 import { known } from '../../operator/measure/signals.ts';
 import type { Signals, SourceSignals } from '../../operator/measure/signals.ts';
 import { signals, sourceSignals, workloadSignals } from './signals.ts';
-import { spec } from './spec.ts';
+import { specAt80 } from './spec.ts';
 
 /** The time at which these decisions are made. */
 export const nowMs = 1_000_000;
@@ -27,6 +27,8 @@ export function load({ arrivals = 0, queued = 0, running = 0, lastWorkSecondsAgo
       arrivalsPerSecond: known(arrivals, nowMs),
       plannedArrivalsPerSecond: known(arrivals, nowMs),
       completionsPerSecond: known(arrivals, nowMs),
+      arrivalsBriefPerSecond: known(arrivals, nowMs),
+      completionsBriefPerSecond: known(arrivals, nowMs),
       pendingMessages: known(queued, nowMs),
       ackPendingMessages: known(running, nowMs),
       backlogMessages: known(queued + running, nowMs),
@@ -55,7 +57,7 @@ export const atOnce = {
 /** Decides in the middle of an operator's life: the present size was set by us, long ago. */
 export function decideFor(
   given: Signals,
-  policy: WorkerPoolSpec = spec({ behavior: atOnce }),
+  policy: WorkerPoolSpec = specAt80({ behavior: atOnce }),
   memory = settled(given),
 ): Decided {
   return decide({ spec: policy, signals: given, memory, nowMs });

@@ -28,6 +28,8 @@ export function sourceSignals(overrides: Partial<SourceSignals> = {}, atMs = 0):
     plannedArrivalsPerSecond: known(0, atMs),
     arrivalsLongPerSecond: known(0, atMs),
     completionsPerSecond: known(0, atMs),
+    arrivalsBriefPerSecond: known(0, atMs),
+    completionsBriefPerSecond: known(0, atMs),
     capacity: capacitySignal(),
     overflow: known('refusesNew', atMs),
     maxAckPending: known<number | 'unlimited'>('unlimited', atMs),

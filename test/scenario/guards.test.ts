@@ -275,9 +275,8 @@ describe('a pool that feeds one which cannot take more', () => {
 
   /** What the fed pool says of itself second by second, while it goes through a story of its own. */
   function saidBy(fed: Story): (nowMs: number) => { readonly stages: readonly Stage[] } {
-    const pool = { key: fedKey, spec: fed.spec };
     const said = tell(fed).decisions.map((decision, second) =>
-      stageOf(pool, decision, [], (second + 1) * 1_000),
+      stageOf(fedKey, decision, [], (second + 1) * 1_000),
     );
     // The pool that feeds is looked at first: it knows what was said a second ago.
     return (nowMs) => ({ stages: said.slice(0, nowMs / 1_000 - 1).slice(-1) });
@@ -323,8 +322,9 @@ describe('a pool that feeds one which cannot take more', () => {
 
   /** A replica a minute. */
   const slowly = { scaleUp: { policies: [{ type: 'Pods' as const, value: 1, periodSeconds: 60 }] } };
-  /** Until its first replicas have started, a pool completes less than arrives. */
-  const startedAt = 10;
+
+  /** A heap that has just come counts as growing. */
+  const calmAt = 15;
 
   it.each<{ title: string; fed: (seed: number) => Story }>([
     {
@@ -343,9 +343,36 @@ describe('a pool that feeds one which cannot take more', () => {
       // Beyond the objective: more than four replicas complete in a minute.
       expect(tell(fed(seed)).backlog[rushFrom]).toBeGreaterThan(960);
       const told = tell(feedingStory(seed, { surroundings: saidBy(fed(seed)) }));
-      expect(seconds(told, 'StageBlocked').filter((second) => second >= startedAt)).toEqual([]);
+      expect(seconds(told, 'StageBlocked').filter((second) => second >= calmAt)).toEqual([]);
       expect(told.replicas.slice(rushFrom)).toEqual(tell(feedingStory(seed, {})).replicas.slice(rushFrom));
     }
+  });
+
+  it.each(seeds)('is grown while the replicas start there that will do (seed %i)', (seed) => {
+    const fed = (): Story => {
+      const waking = fedStory(seed, (second) => (second < rushFrom - 20 ? 0 : 9));
+      return { ...waking, model: { ...waking.model, startMs: 40_000 } };
+    };
+    const { replicas, backlog } = tell(fed());
+    expect(replicas[rushFrom + 10]).toBe(4);
+    expect(backlog[rushFrom + 10]).toBeGreaterThan(200);
+    const told = tell(feedingStory(seed, { surroundings: saidBy(fed()) }));
+    const startedAt = rushFrom + 20;
+    expect(seconds(told, 'StageBlocked').filter((second) => second <= startedAt)).toEqual([]);
+    expect(Math.max(...told.replicas.slice(rushFrom, startedAt))).toBeGreaterThan(
+      told.replicas[rushFrom - 1] ?? 0,
+    );
+  });
+
+  it.each(seeds)('is held up by a burst there no longer than it lasts (seed %i)', (seed) => {
+    const burstUntil = rushFrom + 15;
+    const burst = (second: number): number => (second >= rushFrom && second < burstUntil ? 120 : 4);
+    const told = tell(feedingStory(seed, { surroundings: saidBy(fedStory(seed, burst)) }));
+    const reported = seconds(told, 'StageBlocked');
+    expect(reported[0]).toBeGreaterThanOrEqual(rushFrom);
+    expect(reported.length).toBeGreaterThan(3);
+    expect(reported.at(-1)).toBeLessThan(burstUntil + 12);
+    expect(tell(fedStory(seed, burst)).backlog[burstUntil + 12]).toBeGreaterThan(960);
   });
 
   it('is grown when that one has said nothing for a quarter of a minute', () => {

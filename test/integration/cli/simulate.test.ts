@@ -92,7 +92,7 @@ describe('penstock simulate', () => {
     await using people = penstock(args);
     await using data = penstock([...args, '--json']);
     expect([await people.ended, await data.ended]).toEqual([0, 0]);
-    expect(people.stdout()).toMatch(/^80 %, drain 60 s, window as they start .* given/m);
+    expect(people.stdout()).toMatch(/^95 %, drain 60 s, window as they start .* given/m);
     expect(people.stdout()).toMatch(
       /chosen[^]*\nspec:\n {2}objective:\n {4}drainSeconds: \d+\n {4}utilizationPercent: \d+/,
     );

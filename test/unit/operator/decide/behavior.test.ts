@@ -117,9 +117,9 @@ describe('the lower limit has the reference values of HorizontalPodAutoscaler', 
     expect(lowerLimit(rules(policies, select), current, past ?? [], nowMs)).toBe(limit);
   });
 
-  it('without policies half may go in 5 s, and the last one too', () => {
+  it('without policies three quarters may go in 5 s, and the last ones too', () => {
     const limits = [12, 3, 1].map((current) => lowerLimit(rules(undefined), current, [], nowMs));
-    expect(limits).toEqual([6, 1, 0]);
+    expect(limits).toEqual([3, 0, 0]);
   });
 });
 
@@ -129,7 +129,7 @@ describe('the stabilization windows', () => {
       title: 'of replicas that start at once',
       startMs: 100,
       behavior: {},
-      windows: { upMs: 0, downMs: 5_000 },
+      windows: { upMs: 0, downMs: 2_000 },
     },
     {
       title: 'of replicas that start slowly',

@@ -3,7 +3,7 @@ import type { Decision } from '../../../../operator/decide/decision.ts';
 import { unknown } from '../../../../operator/measure/signals.ts';
 import type { Signals, SourceSignals } from '../../../../operator/measure/signals.ts';
 import { atOnce, decideFor, load, pool, summary } from '../../../builders/decisions.ts';
-import { spec } from '../../../builders/spec.ts';
+import { specAt80 } from '../../../builders/spec.ts';
 
 const neverSeen: SourceSignals = {
   ...load({}),
@@ -13,7 +13,7 @@ const neverSeen: SourceSignals = {
 const absent: SourceSignals = { ...load({}), presence: { kind: 'absent', message: 'consumer not found' } };
 
 describe('decide', () => {
-  it.each<{ title: string; given: Signals; policy?: Parameters<typeof spec>[0]; then: object }>([
+  it.each<{ title: string; given: Signals; policy?: Parameters<typeof specAt80>[0]; then: object }>([
     {
       title: 'holds when the replicas are what the demand asks for',
       given: pool(10, load({ arrivals: 8, running: 8 })),
@@ -91,7 +91,7 @@ describe('decide', () => {
       then: { kind: 'scale', from: 50, to: 40, reason: 'AboveMaximum' },
     },
   ])('$title', ({ given, policy, then }) => {
-    const { decision } = decideFor(given, spec({ behavior: atOnce, ...policy }));
+    const { decision } = decideFor(given, specAt80({ behavior: atOnce, ...policy }));
     expect(summary(decision)).toEqual(then);
   });
 
@@ -106,7 +106,7 @@ describe('decide', () => {
   });
 
   it('gives every limit with what it allowed, and the wish before all limits', () => {
-    const { decision } = decideFor(pool(30, load({ arrivals: 320 })), spec({ maxReplicas: 50 }));
+    const { decision } = decideFor(pool(30, load({ arrivals: 320 })), specAt80({ maxReplicas: 50 }));
     expect(decision.recommended).toBe(400);
     expect(decision.limitedBy.map(({ reason, replicas }) => [reason, replicas])).toEqual([
       ['RateLimited', 60],

@@ -33,7 +33,7 @@ function demandOf(given: Load, source: SourceSignals = load(given)): number {
   return sumDemand([sourceDemand(source, objective, startSeconds * 1_000)]).replicas;
 }
 
-describe('n* = ceil( λ/(c·u) + B/(T·c) )', () => {
+describe("n* = ceil( max( λ/(c·u) + B/(T·c), B/(T'·c) ) )", () => {
   it.each([
     {
       title: 'the utilization applies to arrivals, not to the backlog',
@@ -83,10 +83,22 @@ describe('n* = ceil( λ/(c·u) + B/(T·c) )', () => {
     expect(demandOf(given)).toBe(replicas);
   });
 
-  it('works a backlog off in what a start leaves of the objective, and counts no arrivals in advance', () => {
-    const growing = { ...load({ arrivals: 10, queued: 100 }), completionsPerSecond: known(4, 0) };
-    expect(demandOf({ startSeconds: 10 }, growing)).toBe(10 + 100 / 50);
+  it('counts no arrivals in advance', () => {
+    const growing = { ...load({ arrivals: 10, queued: 120 }), completionsPerSecond: known(4, 0) };
+    expect(demandOf({ startSeconds: 10 }, growing)).toBe(10 + 120 / 60);
   });
+
+  it.each([
+    { arrivals: 0, replicas: 20 },
+    { arrivals: 5, replicas: 20 },
+    { arrivals: 10, replicas: 20 },
+    { arrivals: 12, replicas: 22 },
+  ])(
+    'has $replicas replicas for a backlog that would take 20 after the start, beside $arrivals jobs/s',
+    ({ arrivals, replicas }) => {
+      expect(demandOf({ arrivals, queued: 600, drainSeconds: 60, startSeconds: 30 })).toBe(replicas);
+    },
+  );
 
   it('adds sources before rounding', () => {
     const half = sourceDemand(load({ arrivals: 0.5 }), { utilizationPercent: 100, drainSeconds: 60 }, 0);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { known, unknown } from '../../../../operator/measure/signals.ts';
 import type { Signals, SourceSignals } from '../../../../operator/measure/signals.ts';
 import { atOnce, decideFor, idle, load, nowMs, pool, summary } from '../../../builders/decisions.ts';
-import { spec } from '../../../builders/spec.ts';
+import { specAt80 } from '../../../builders/spec.ts';
 
 const lost = { ...load({ queued: 900 }), presence: { kind: 'unseen', message: 'timeout' } } as const;
 const longLost: SourceSignals = { ...lost, backlogMessages: known(900, nowMs - 60_000) };
@@ -21,7 +21,7 @@ describe('what is not seen', () => {
   const both = (first: SourceSignals, second: SourceSignals, current = 5): Signals =>
     pool(current, first, second);
 
-  it.each<{ title: string; given: Signals; policy?: Parameters<typeof spec>[0]; then: object }>([
+  it.each<{ title: string; given: Signals; policy?: Parameters<typeof specAt80>[0]; then: object }>([
     {
       title: 'a lost source holds',
       given: pool(5, longLost),
@@ -119,7 +119,7 @@ describe('what is not seen', () => {
       then: { kind: 'hold', from: undefined, to: undefined, reason: 'TargetUnavailable' },
     },
   ])('$title', ({ given, policy, then }) => {
-    const { decision } = decideFor(given, spec({ behavior: atOnce, ...policy }));
+    const { decision } = decideFor(given, specAt80({ behavior: atOnce, ...policy }));
     expect(summary(decision)).toEqual(then);
   });
 
@@ -132,7 +132,7 @@ describe('what is not seen', () => {
   it('does not hide what the other sources ask for', () => {
     const { decision } = decideFor(
       pool(20, load({ queued: 600 }), absent),
-      spec({ behavior: atOnce, ...twoSources }),
+      specAt80({ behavior: atOnce, ...twoSources }),
     );
     expect(decision.recommended).toBeUndefined();
     expect(decision.message).toBe(

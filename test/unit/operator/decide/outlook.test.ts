@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Signals } from '../../../../operator/measure/signals.ts';
 import { known, unknown } from '../../../../operator/measure/signals.ts';
 import { decideFor, load, nowMs, pool } from '../../../builders/decisions.ts';
-import { spec } from '../../../builders/spec.ts';
+import { specAt80 } from '../../../builders/spec.ts';
 
 it.each<{ title: string; given: Signals; maxReplicas?: number; then: object; says?: string }>([
   {
@@ -85,7 +85,7 @@ it.each<{ title: string; given: Signals; maxReplicas?: number; then: object; say
     then: { status: 'Unknown', reason: 'Measuring' },
   },
 ])('with $title the outlook is $then', ({ given, maxReplicas = 40, then, says = '' }) => {
-  const { diagnosis } = decideFor(given, spec({ maxReplicas })).decision;
+  const { diagnosis } = decideFor(given, specAt80({ maxReplicas })).decision;
   const outlook = diagnosis.find(({ type }) => type === 'ObjectiveReachable');
   expect(outlook).toMatchObject(then);
   expect(outlook?.message).toContain(says);

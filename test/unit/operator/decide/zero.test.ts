@@ -4,10 +4,10 @@ import { recordScale } from '../../../../operator/decide/memory.ts';
 import { known, unknown } from '../../../../operator/measure/signals.ts';
 import type { Signals } from '../../../../operator/measure/signals.ts';
 import { atOnce, decideFor, idle, load, nowMs, pool, settled, summary } from '../../../builders/decisions.ts';
-import { spec } from '../../../builders/spec.ts';
+import { specAt80 } from '../../../builders/spec.ts';
 
 describe('zero', () => {
-  it.each<{ title: string; given: Signals; policy?: Parameters<typeof spec>[0]; then: object }>([
+  it.each<{ title: string; given: Signals; policy?: Parameters<typeof specAt80>[0]; then: object }>([
     {
       title: 'is reached after idleSeconds without work',
       given: pool(1, idle),
@@ -113,7 +113,7 @@ describe('zero', () => {
       then: { kind: 'scale', from: 0, to: 2, reason: 'BelowMinimum' },
     },
   ])('$title', ({ given, policy, then }) => {
-    const { decision } = decideFor(given, spec({ behavior: atOnce, ...policy }));
+    const { decision } = decideFor(given, specAt80({ behavior: atOnce, ...policy }));
     expect(summary(decision)).toEqual(then);
   });
 
@@ -122,13 +122,13 @@ describe('zero', () => {
     const sizes = [];
     for (let [current, atMs] = [12, nowMs]; current > 0; atMs += 1_000) {
       const given = pool(current, { ...idle, backlogMessages: known(0, atMs) });
-      const decided = decide({ spec: spec(), signals: given, memory, nowMs: atMs });
+      const decided = decide({ spec: specAt80(), signals: given, memory, nowMs: atMs });
       memory = decided.memory;
       if (decided.decision.kind === 'hold') continue;
       memory = recordScale(memory, { from: current, to: decided.decision.to, atMs });
       current = decided.decision.to;
       sizes.push(current);
     }
-    expect(sizes).toEqual([6, 3, 1, 0]);
+    expect(sizes).toEqual([3, 0]);
   });
 });

@@ -59,8 +59,25 @@ describe('the list of samples', () => {
 
 describe('the planned rate', () => {
   it.each([
-    { title: 'is above a steady rate by two standard deviations', rate: () => 5, atLeast: 5.8, atMost: 6 },
-    { title: 'is near a high steady rate', rate: () => 5_000, atLeast: 5_020, atMost: 5_030 },
+    {
+      title: 'is above a steady rate by two standard deviations over all that is known',
+      rate: () => 5,
+      atLeast: 5.4,
+      atMost: 5.5,
+    },
+    {
+      title: 'is above a new rate by two standard deviations over half a minute',
+      rate: (s: number) => (s <= 70 ? 2 : 5),
+      atLeast: 5.8,
+      atMost: 6,
+    },
+    {
+      title: 'stays where the last half minute differs by chance only',
+      rate: (s: number) => (s <= 70 ? 5 : 5.5),
+      atLeast: 5.5,
+      atMost: 5.7,
+    },
+    { title: 'is near a high steady rate', rate: () => 5_000, atLeast: 5_010, atMost: 5_020 },
     {
       title: 'is zero after half a minute of nothing',
       rate: (s: number) => (s < 60 ? 9 : 0),

@@ -28,7 +28,7 @@ describe('a search', () => {
     for (const { score } of found.front) expect(found.chosen.score).toBeLessThanOrEqual(score);
     expect(found.chosen.score).toBeLessThanOrEqual(found.given.score);
     expect(found.given.settings).toEqual({
-      utilizationPercent: 80,
+      utilizationPercent: 95,
       drainSeconds: 60,
       downWindowSeconds: undefined,
     });

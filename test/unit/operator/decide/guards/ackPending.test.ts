@@ -3,7 +3,7 @@ import { known } from '../../../../../operator/measure/signals.ts';
 import type { SourceSignals } from '../../../../../operator/measure/signals.ts';
 import { capacitySignal } from '../../../../builders/signals.ts';
 import { decideFor, load, nowMs, pool, summary } from '../../../../builders/decisions.ts';
-import { spec } from '../../../../builders/spec.ts';
+import { specAt80 } from '../../../../builders/spec.ts';
 
 type Case = { readonly ackPending: number; readonly max: number | 'unlimited'; readonly pending?: number };
 
@@ -64,7 +64,7 @@ describe('the ack-pending guard', () => {
       then: { kind: 'scale', from: 4, to: 10, reason: 'ArrivalsGrew' },
     },
   ])('$title', ({ current, facts, policy, then }) => {
-    const { decision } = decideFor(pool(current, limited(facts)), spec(policy));
+    const { decision } = decideFor(pool(current, limited(facts)), specAt80(policy));
     expect(summary(decision)).toEqual(then);
   });
 
@@ -75,7 +75,7 @@ describe('the ack-pending guard', () => {
     ];
     const { decision } = decideFor(
       pool(4, limited({ ackPending: 8, max: 8 }), load({ arrivals: 4 })),
-      spec({ sources }),
+      specAt80({ sources }),
     );
     expect(decision.to).toBe(2 + 5);
   });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { known, unknown } from '../../../../../operator/measure/signals.ts';
 import type { SourceSignals } from '../../../../../operator/measure/signals.ts';
 import { atOnce, decideFor, load, nowMs, pool, summary } from '../../../../builders/decisions.ts';
-import { spec } from '../../../../builders/spec.ts';
+import { specAt80 } from '../../../../builders/spec.ts';
 
 /** Three attempts per success, which make a job of 1 s take 1.8 s of a slot: 16 replicas for first attempts alone. */
 const failing: SourceSignals = {
@@ -52,7 +52,7 @@ it.each<{ title: string; current?: number; source: SourceSignals; then: object }
     then: { kind: 'scale', from: 0, to: 2, reason: 'WokeFromZero' },
   },
 ])('$title', ({ current = 10, source, then }) => {
-  const { decision } = decideFor(pool(current, source), spec({ behavior: atOnce }));
+  const { decision } = decideFor(pool(current, source), specAt80({ behavior: atOnce }));
   expect(summary(decision)).toEqual(then);
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { workloadSignals } from '../../../../builders/signals.ts';
 import { atOnce, decideFor, load, nowMs, pool, summary } from '../../../../builders/decisions.ts';
-import { spec } from '../../../../builders/spec.ts';
+import { specAt80 } from '../../../../builders/spec.ts';
 
 const troubleMessage = 'exit code 1';
 const long = nowMs - 60_000;
@@ -72,7 +72,7 @@ describe('the scheduling guard', () => {
       then: { kind: 'scale', from: 10, to: 20, reason: 'ArrivalsGrew' },
     },
   ])('$title', ({ given, policy, then }) => {
-    expect(summary(decideFor(given, spec({ behavior, ...policy })).decision)).toEqual(then);
+    expect(summary(decideFor(given, specAt80({ behavior, ...policy })).decision)).toEqual(then);
   });
 
   it.each([
@@ -81,7 +81,7 @@ describe('the scheduling guard', () => {
     { mode: 'Disabled' as const, reported: false },
   ])('in mode $mode it is reported: $reported', ({ mode, reported }) => {
     const given = starved({ ready: 3, failing: 7, troubleSinceMs: long, troubleMessage });
-    const { diagnosis } = decideFor(given, spec({ guards: { scheduling: mode } })).decision;
+    const { diagnosis } = decideFor(given, specAt80({ guards: { scheduling: mode } })).decision;
     expect(diagnosis.find(({ type }) => type === 'ReplicasFailing')?.message).toBe(
       reported ? 'of the replicas asked for, 7 fail since 60 s (exit code 1)' : undefined,
     );

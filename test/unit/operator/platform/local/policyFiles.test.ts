@@ -39,7 +39,7 @@ test('a pool with its connection and its process is taken, with every default fi
   expect(problems).toEqual([]);
   expect(combine([policies]).problems).toEqual([]);
   expect(policies.pools[0]?.resource.spec).toMatchObject({
-    objective: { drainSeconds: 60, utilizationPercent: 80 },
+    objective: { drainSeconds: 60, utilizationPercent: 95 },
     prior: { concurrency: 1, serviceMilliseconds: 1_000, startSeconds: 5 },
     zero: { activationMessages: 0, idleSeconds: 30 },
     mode: 'Auto',
