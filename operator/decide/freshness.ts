@@ -61,7 +61,8 @@ export function sourceName({ spec }: Pick<Situation, 'spec'>, index: number): st
 
 export function unseenFor(situation: Situation, index: number): string {
   const source = situation.signals.sources[index];
-  const name = sourceName(situation, index);
+  const connection = situation.spec.sources[index]?.connection ?? '';
+  const name = `${sourceName(situation, index)} (connection ${connection})`;
   const cause = source?.presence.kind === 'unseen' ? `: ${source.presence.message}` : '';
   if (source?.backlogMessages.kind !== 'known') return `${name} has not been seen yet${cause}`;
   const seconds = msToSeconds(situation.nowMs - source.backlogMessages.atMs);

@@ -116,11 +116,12 @@ export async function createConnection(
   namespace: string,
   url: string,
   spec: Record<string, unknown> = {},
+  name = 'nats',
 ): Promise<void> {
   await must(api, 'POST', `/apis/penstock.dev/v1alpha1/namespaces/${namespace}/natsconnections`, {
     apiVersion: 'penstock.dev/v1alpha1',
     kind: 'NatsConnection',
-    metadata: { name: 'nats' },
+    metadata: { name },
     spec: { servers: [url], ...spec },
   });
 }
