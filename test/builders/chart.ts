@@ -80,7 +80,8 @@ async function run(args: readonly string[]): Promise<string> {
   try {
     // The rest is for logins of a kubeconfig, which may be programs with files in the home folder.
     const others = Object.entries(process.env).filter(([name]) => !/^(HELM|KUBE)/.test(name));
-    const own = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder };
+    const homes = ['HELM_CACHE_HOME', 'HELM_CONFIG_HOME', 'HELM_DATA_HOME', 'KUBECACHEDIR'];
+    const own = Object.fromEntries(homes.map((name) => [name, folder]));
     const env = { ...Object.fromEntries(others), ...own };
     return (await promisify(execFile)(programPath('PENSTOCK_HELM'), args, { env })).stdout;
   } finally {
