@@ -143,6 +143,7 @@ test('pools whose NATS is a black hole hold their replicas and say so, and 400 o
   await addPools(manager);
   const port = at(await freePorts(1), 0);
   await using _program = operator({
+    KUBECONFIG: join(folder, 'admin'),
     PENSTOCK_NAMESPACES: namespace,
     PENSTOCK_LEASE_NAMESPACE: namespace,
     PENSTOCK_HTTP_HOST: '127.0.0.1',
