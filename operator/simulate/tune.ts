@@ -39,7 +39,7 @@ export type Tuning = {
 };
 
 const searchedShare = 0.6;
-const utilizations = [50, 60, 70, 80, 90, 100];
+const utilizations = [50, 65, 80, 90, 95, 100];
 /** Multiples of the drain objective that the policy has. */
 const drains = [1 / 8, 1 / 4, 1 / 2, 1, 2];
 const windows = [undefined, 15, 60, 300];
