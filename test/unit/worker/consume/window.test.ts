@@ -24,7 +24,8 @@ describe('credits', () => {
     'more buffered than wanted: wait': { counts: { buffered: 40 }, credits: 0 },
     'an empty queue: only free slots count': { counts: { running: 7, backlog: 0 }, credits: 3 },
     'an empty queue and all slots taken: wait': { counts: { running: 10, backlog: 0 }, credits: 0 },
-    'a short queue: no more ahead than it has': { counts: { running: 10, backlog: 2 }, credits: 2 },
+    'a short queue: others get the rest of it': { counts: { running: 10, backlog: 9 }, credits: 2 },
+    'a shorter one: nothing ahead': { counts: { running: 10, backlog: 3 }, credits: 0 },
     'a long queue: the whole prefetch': { counts: { running: 10, backlog: 500 }, credits: 6 },
     'late messages on top: wait': { counts: { running: 10, buffered: 30, settling: 5 }, credits: 0 },
   };
