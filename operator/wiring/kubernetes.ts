@@ -10,7 +10,7 @@ import type { OperatorConfig } from '../config.ts';
 import { Connections } from '../observe/connections.ts';
 import { Api } from '../platform/kubernetes/api.ts';
 import { collector, createCollections } from '../platform/kubernetes/collections.ts';
-import type { Collections } from '../platform/kubernetes/collections.ts';
+import type { Collections, WatchState } from '../platform/kubernetes/collections.ts';
 import { Elector } from '../platform/kubernetes/elector.ts';
 import { EventRecorder, eventsOf } from '../platform/kubernetes/events.ts';
 import { KubernetesPlatform } from '../platform/kubernetes/kubernetes.ts';
@@ -176,7 +176,7 @@ async function connectAll(platform: KubernetesPlatform, connections: Connections
   await connections.settled([...settings()], connectMs);
 }
 
-function* watchStates(collections: Collections): Generator<WatchFigure> {
+function* watchStates(collections: Collections): Generator<WatchFigure & WatchState> {
   for (const [resource, collection] of Object.entries(collections)) {
     for (const state of collection.states()) yield { resource, ...state };
   }
@@ -184,7 +184,7 @@ function* watchStates(collections: Collections): Generator<WatchFigure> {
 
 /** Ready as soon as the pools of some namespace can be worked on; what holds the others back is told all the same. */
 function readiness(collections: Collections): ReturnType<typeof text> {
-  const states = Object.values(collections).flatMap((collection) => [...collection.states()]);
+  const states = [...watchStates(collections)];
   const held = new Set(
     states.filter(({ problem }) => problem !== undefined).map(({ namespace }) => namespace),
   );
@@ -198,10 +198,7 @@ function readiness(collections: Collections): ReturnType<typeof text> {
 }
 
 function health(collections: Collections): ReturnType<typeof text> {
-  const ages = Object.values(collections).flatMap((collection) =>
-    [...collection.states()].map(({ ageMs }) => ageMs ?? 0),
-  );
-  const oldestMs = Math.max(...ages);
+  const oldestMs = Math.max(...[...watchStates(collections)].map(({ ageMs }) => ageMs ?? 0));
   if (oldestMs < watchDeadMs) return text(200, 'ok\n');
   return text(500, `a watch has been silent for ${Math.round(oldestMs / 1_000)} s\n`);
 }

@@ -28,8 +28,8 @@ const backlogShare = 1 / 4;
  *                       waiting for their key        stuck (counted out of the slots until it settles)
  *
  * What a pull asks for never lets outstanding + buffered + running + settling exceed slots − stuck + prefetch, nor the
- * cap. Where the backlog is followed, the prefetch counts up to a share of it only. Those that wait for something of their own key are left out, so that jobs of other keys are pulled past them;
- * once there are too many, nothing is asked for.
+ * cap. Where the backlog is followed, the prefetch counts up to a share of it only. Those that wait for something of their
+ * own key are left out, so that jobs of other keys are pulled past them; once there are too many, nothing is asked for.
  * Messages of a pull that was given up may still arrive on top: they are accepted, and nothing new is asked for
  * until there is room again.
  */

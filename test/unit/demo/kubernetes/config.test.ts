@@ -33,9 +33,9 @@ test('without arguments a cluster of its own is brought up, with the images that
 });
 
 test('a cluster of the caller is found by the context, in the kubeconfig that kubectl would take', () => {
-  vi.stubEnv('KUBECONFIG', '/home/somebody/config');
+  vi.stubEnv('KUBECONFIG', '/etc/demo/kubeconfig');
   expect(parseKubernetesConfig([...cluster, '--keep'])).toMatchObject({
-    existing: { kubeconfig: '/home/somebody/config', context: 'kind-kind' },
+    existing: { kubeconfig: '/etc/demo/kubeconfig', context: 'kind-kind' },
     images: { operator: 'an/operator:1', worker: 'a/worker:1', nats: 'nats:2.12' },
     keep: true,
   });

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { keptNotice } from '../../../../demo/kubernetes/installation.ts';
 
 test('what is kept on a cluster of the caller goes by one command, which names that cluster', () => {
-  const access = { kubeconfig: '/home/somebody/config', context: 'kind-kind' };
+  const access = { kubeconfig: '/etc/demo/kubeconfig', context: 'kind-kind' };
   expect(keptNotice(access, ['namespace/penstock-demo', 'customresourcedefinition/a.b'])).toContain(
-    'to take it away: kubectl --kubeconfig=/home/somebody/config --context=kind-kind delete ' +
+    'to take it away: kubectl --kubeconfig=/etc/demo/kubeconfig --context=kind-kind delete ' +
       'namespace/penstock-demo customresourcedefinition/a.b',
   );
 });
