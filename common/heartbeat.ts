@@ -14,7 +14,17 @@ export const heartbeatMaxBytes = 8_192;
 
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const milliseconds = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
+/** Of a named limit; may have a fraction. */
+const amount = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const name = z.string().min(1).max(253);
+/** Long jobs pass 2^53 ms² within days. Sums over all workers stay finite all the same. */
+const squaresMs2 = z
+  .number()
+  .nonnegative()
+  .max(Number.MAX_SAFE_INTEGER ** 2);
+
+/** A heartbeat has room for so many named limits, and so much of their names; the metrics have them all. */
+export const heartbeatLimits = { most: 8, nameChars: 64 } as const;
 
 const workerStates = ['starting', 'running', 'draining', 'stopped'] as const;
 export type WorkerState = (typeof workerStates)[number];
@@ -26,6 +36,58 @@ export type BreakerState = (typeof breakerStates)[number];
 export const waitBoundsSeconds: readonly number[] = [
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 86_400,
 ];
+
+/** What optional features have done: for people, and none of it is needed to decide. */
+const features = z.object({
+  lanes: z
+    .object({ keys: count, waits: count, retriedInPlace: count })
+    .optional()
+    .describe(
+      'Order per key: keys that have work, jobs that waited for another one of theirs, retries kept.',
+    ),
+  rates: z
+    .object({ waits: count, waitMs: milliseconds })
+    .optional()
+    .describe('Jobs that waited for a rate, and for how long in all.'),
+  overload: z
+    .object({ rejected: count, expired: count })
+    .optional()
+    .describe('Jobs sent back by the rate of their key, and jobs given up as too old.'),
+  retryBudget: z
+    .object({ left: count, delayed: count })
+    .optional()
+    .describe('Quick retries that are granted now, and retries that had to wait longer.'),
+  limits: z
+    .array(
+      z.object({
+        name: z.string().max(heartbeatLimits.nameChars),
+        size: amount,
+        used: amount,
+        waiting: count,
+        waits: count,
+        waitMs: milliseconds,
+      }),
+    )
+    .max(heartbeatLimits.most)
+    .optional()
+    .describe('Named limits: how much there is and is taken, who waits now, who waited, and for how long.'),
+  singleFlights: z
+    .object({ led: count, shared: count, unguarded: count })
+    .optional()
+    .describe('Works called here, jobs that shared the result of another, works without their bucket.'),
+  duplicates: z
+    .object({ skipped: count, unknown: count, unrecorded: count })
+    .optional()
+    .describe('Jobs that were done before; times that this could not be read; done jobs not recorded.'),
+  batches: z.object({ calls: count, full: count }).optional().describe('Calls of a batch handler.'),
+  published: z
+    .object({ inFlight: count, waiting: count, stored: count, failed: count })
+    .optional()
+    .describe('Messages of jobs: unconfirmed, waiting for room, stored, not stored.'),
+  reprieved: count.optional().describe('Jobs kept, as some of their deliveries were no attempts.'),
+  slotStates: count.optional().describe('Slots that keep something now.'),
+});
+export type FeatureFigures = z.infer<typeof features>;
 
 export const heartbeatSchema = z.object({
   version: z.literal(heartbeatVersion).describe('Version of this schema.'),
@@ -70,7 +132,7 @@ export const heartbeatSchema = z.object({
     ),
   }),
   service: z
-    .object({ count, sumMs: milliseconds, sumSquaresMs2: milliseconds })
+    .object({ count, sumMs: milliseconds, sumSquaresMs2: squaresMs2 })
     .describe('Run time of the jobs that succeeded: number, sum, and sum of squares.'),
   waits: z
     .array(count)
@@ -79,6 +141,9 @@ export const heartbeatSchema = z.object({
     .describe(
       'Jobs by the time from being stored to the start of their first attempt: up to 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 86400 s, and longer; not cumulative.',
     ),
+  features: features
+    .optional()
+    .describe('What optional features have done. One that has nothing to tell is absent.'),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;

@@ -363,7 +363,7 @@ class Worker implements RunningWorker {
   /** Call it before their number changes. */
   #countSlots(nowMs: number): void {
     if (this.#engine === undefined) return;
-    this.#slotMs += (this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
+    this.#slotMs += Math.max(0, this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
     this.#slotsCountedMs = nowMs;
   }
 
@@ -378,6 +378,9 @@ class Worker implements RunningWorker {
       window: this.#window,
       lanes: engine?.lanes ?? 0,
       limits: engine?.limits ?? [],
+      retryBudgetLeft: engine?.retryBudgetLeft(nowMs),
+      slotStates: engine?.slotStates ?? 0,
+      published: engine?.published,
       counters: this.#counters,
       runningMs: engine?.busyMs(nowMs) ?? 0,
       oldestRunningMs: engine?.oldestRunningMs(nowMs) ?? 0,

@@ -173,7 +173,7 @@ export class Admission {
     const job = new DeliveredJob(delivery);
     try {
       delivery.key = this.#readKey?.(job);
-      if (weight !== undefined) delivery.weight = soundWeight(weight(job));
+      if (weight !== undefined) delivery.weight = soundWeight(weight(job), this.#parts.window.slots);
       return true;
     } catch (error) {
       delivery.key = undefined;
@@ -219,7 +219,10 @@ export class Admission {
   }
 }
 
-/** A weight that makes no sense counts as 1; a huge one is as heavy as all slots, which then run nothing else. */
-function soundWeight(given: number): number {
-  return Number.isFinite(given) && given >= 1 ? given : 1;
+/**
+ * A weight that makes no sense counts as 1; a huge one is as heavy as all slots, which then run nothing else. Whole, as
+ * sums of fractions would leave a rest behind, and a worker that waits for 0 to stop would wait in vain.
+ */
+function soundWeight(given: number, slots: number): number {
+  return Number.isFinite(given) && given >= 1 ? Math.min(Math.ceil(given), Math.max(1, slots)) : 1;
 }

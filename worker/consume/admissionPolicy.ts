@@ -31,7 +31,7 @@ export type AdmissionOptions = {
   readonly rejectDelayMs?: number;
   /** With `shed`: jobs that the stream stored longer ago are not run. Default: only deadlines count. */
   readonly maxAgeMs?: number;
-  /** How many slots a job takes, at least 1: a header with the number, or a function. Default: one each. */
+  /** How many slots a job takes, at least 1, rounded up: a header with the number, or a function. Default: one each. */
   readonly weight?: `header:${string}` | ((job: Job) => number);
 };
 

@@ -20,6 +20,7 @@ import { DeadLetters } from '../outcome/deadLetter.ts';
 import { DoneSet, skipDone } from '../outcome/duplicates.ts';
 import { Forgiven } from '../outcome/forgiven.ts';
 import { Settler } from '../outcome/settle.ts';
+import type { PublisherStats } from '../produce/publisher.ts';
 import type { Counters } from '../report/counters.ts';
 import { lookAtJobs } from '../report/jobSights.ts';
 import type { JobsPage } from '../report/jobSights.ts';
@@ -72,6 +73,7 @@ export class Engine {
   readonly #runner: JobRunner;
   readonly #sources: readonly Source[];
   readonly #breaker: Breaker | undefined;
+  readonly #budget: RetryBudget | undefined;
   readonly #ended = new AbortController();
   #timer: NodeJS.Timeout;
   #connected = true;
@@ -88,6 +90,7 @@ export class Engine {
     const { breaker } = settings;
     this.#breaker = breaker && new Breaker(breaker, counters, (state) => this.#onBreaker(state));
     const { deadLetter, retryBudget, forgivenStream, maxAttempts } = settings;
+    this.#budget = retryBudget && new RetryBudget(retryBudget, counters);
     const admission = this.#createAdmission();
     this.#admission = admission;
     this.#settler = new Settler({
@@ -100,7 +103,7 @@ export class Engine {
       log,
       policy: { maxAttempts, backoff: settings.backoff },
       confirmAcks: settings.confirmAcks,
-      budget: retryBudget && new RetryBudget(retryBudget, counters),
+      budget: this.#budget,
       breaker: this.#breaker,
       forgiven:
         forgivenStream === undefined ? undefined : new Forgiven(connection, forgivenStream, maxAttempts),
@@ -208,6 +211,21 @@ export class Engine {
 
   get limits(): readonly LimitView[] {
     return this.#limits.views;
+  }
+
+  /** Quick retries that are granted now; undefined without a budget. */
+  retryBudgetLeft(nowMs: number): number | undefined {
+    return this.#budget?.remaining(nowMs);
+  }
+
+  /** Slots that keep something now. */
+  get slotStates(): number {
+    return this.#tools.slotStates?.size ?? 0;
+  }
+
+  /** Of what jobs publish; undefined until one does. */
+  get published(): PublisherStats | undefined {
+    return this.#tools.published;
   }
 
   /** Fewer slots leave running jobs alone; they only start no others until there is room. */

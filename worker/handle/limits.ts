@@ -27,6 +27,7 @@ export class Limit {
   readonly #clock: Clock;
   readonly #waiters = new Set<Waiter>();
   #used = 0;
+  #holders = 0;
   #waits = 0;
   #waitMs = 0;
 
@@ -56,7 +57,7 @@ export class Limit {
     signal.throwIfAborted();
     const weight = Math.min(wanted, this.#capacity);
     if (this.#waiters.size > 0 || !this.#fits(weight)) await this.#wait(weight, signal);
-    else this.#used += weight;
+    else this.#take(weight);
     return this.#permit(weight);
   }
 
@@ -87,7 +88,9 @@ export class Limit {
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
-        this.#used -= weight;
+        this.#holders -= 1;
+        // Fractions leave a rest behind, beside which a permit for all of it would never fit.
+        this.#used = this.#holders === 0 ? 0 : this.#used - weight;
         this.#admit();
       },
     };
@@ -98,9 +101,14 @@ export class Limit {
     for (const waiter of this.#waiters) {
       if (!this.#fits(waiter.weight)) return;
       this.#waiters.delete(waiter);
-      this.#used += waiter.weight;
+      this.#take(waiter.weight);
       waiter.admit();
     }
+  }
+
+  #take(weight: number): void {
+    this.#used += weight;
+    this.#holders += 1;
   }
 
   #fits(weight: number): boolean {

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '#common/clock.ts';
 import type { Logger } from '#common/log.ts';
 import { Publisher } from '../produce/publisher.ts';
+import type { PublisherStats } from '../produce/publisher.ts';
 import type { Limits } from './limits.ts';
 import type { SingleFlights } from './singleFlight.ts';
 import type { SlotStates } from './slotStates.ts';
@@ -55,6 +56,11 @@ export class JobTools implements AsyncDisposable {
   get publisher(): Publisher {
     const { connection, inboxPrefix } = this.#parts;
     return (this.#publisher ??= new Publisher(connection, { inboxPrefix }));
+  }
+
+  /** Undefined until a job publishes. */
+  get published(): PublisherStats | undefined {
+    return this.#publisher?.stats();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -106,6 +106,16 @@ const counters: readonly Reading[] = [
     ({ counters: c }) => c.flightsUnguarded,
   ],
   [
+    'published_total',
+    'Messages of context.publish that were stored.',
+    ({ published }) => published?.stored ?? 0,
+  ],
+  [
+    'publish_failures_total',
+    'Messages of context.publish that were not stored.',
+    ({ published }) => published?.failed ?? 0,
+  ],
+  [
     'event_loop_blocks_total',
     'Times that the event loop stood still for longer than ack_wait, so that leases were lost.',
     ({ counters: c }) => c.loopBlocks,
@@ -129,10 +139,20 @@ const counters: readonly Reading[] = [
 ];
 
 const gauges: readonly Reading[] = [
-  ['slots', 'Jobs that this worker can run at once, by weight.', ({ window }) => window.slots - window.stuck],
+  [
+    'slots',
+    'Jobs that this worker can run at once, by weight.',
+    ({ window }) => Math.max(0, window.slots - window.stuck),
+  ],
   ['jobs_running', 'Jobs that run now, by weight.', ({ window }) => window.running],
   ['jobs_buffered', 'Jobs delivered and not started.', ({ window }) => window.buffered],
   ['jobs_waiting', 'Jobs that wait for their key, its limit, or a retry.', ({ window }) => window.waiting],
+  ['slot_states', 'Slots that keep something for their next jobs.', ({ slotStates }) => slotStates],
+  [
+    'publishing',
+    'Messages of context.publish that are not confirmed, or wait for room.',
+    ({ published: p }) => (p === undefined ? 0 : p.inFlight + p.waiting),
+  ],
   ['lanes', 'Keys that have work.', ({ lanes }) => lanes],
   ['jobs_settling', 'Results on their way to the server.', ({ window }) => window.settling],
   [
@@ -162,6 +182,8 @@ const limitGauges: readonly LimitReading[] = [
   ['limit_waiting', 'Jobs that wait for a named limit.', ({ waiting }) => waiting],
 ];
 
+const budgetHelp = 'Retries that the retry budget grants now; no sample without one.';
+
 const breakerValues: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
 const prefix = 'penstock_worker_';
@@ -177,6 +199,9 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   for (const [name, help, read] of gauges) {
     new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
   }
+  const budget = new Gauge({ name: `${prefix}retry_budget_left`, help: budgetHelp, registers });
+  if (vitals.retryBudgetLeft === undefined) budget.remove();
+  else budget.set(vitals.retryBudgetLeft);
   for (const [name, help, read] of limitCounters) {
     const counter = new Counter({ name: prefix + name, help, labelNames: ['limit'], registers });
     for (const limit of vitals.limits) counter.inc({ limit: limit.name }, read(limit));

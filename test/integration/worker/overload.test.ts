@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
+import { heartbeatSchema, heartbeatSubject } from '#common/heartbeat.ts';
+import type { Heartbeat } from '#common/heartbeat.ts';
 import { Queue, startWorker, until } from './harness.ts';
 
 let server: NatsServer;
@@ -143,4 +145,85 @@ test('heavy jobs take several slots, and one heavier than all runs alone', async
   expect(most).toBeLessThanOrEqual(4);
   expect(jobsBesideHeaviest).toBe(0);
   expect(worker.stats()).toMatchObject({ busy: 0, counters: { succeeded: 40 } });
+});
+
+/** What the worker of this queue says from now on, each as the operator would take it. */
+async function hear(queue: Queue): Promise<{ readonly heard: Heartbeat[]; readonly refused: string[] }> {
+  const heard: Heartbeat[] = [];
+  const refused: string[] = [];
+  queue.connection.subscribe(heartbeatSubject(queue.stream, queue.consumer), {
+    callback: (_, message) => {
+      const parsed = heartbeatSchema.safeParse(message.json());
+      if (parsed.success) heard.push(parsed.data);
+      else refused.push(parsed.error.message);
+    },
+  });
+  await queue.connection.flush();
+  return { heard, refused };
+}
+
+test('weights of whatever size leave heartbeats that are taken, and a worker that stops', async () => {
+  await using queue = await Queue.create(server.url);
+  const { heard, refused } = await hear(queue);
+  const weights = ['1.1', '2.2', '1e300', '0.1', 'heavy', '-3', 'Infinity', '1.7'];
+  for (const weight of weights) {
+    const weighed = headers();
+    weighed.set('Cost', weight);
+    await queue.js.publish(`${queue.stream}.job`, '', { headers: weighed });
+  }
+  const gate = Promise.withResolvers<undefined>();
+  await using worker = await startWorker(
+    queue.options({ slots: 6, prefetch: 8, weight: 'header:Cost' }),
+    () => gate.promise,
+  );
+  await until(() => heard.some(({ busy }) => busy > 0));
+  expect(worker.stats().busy).toBe(2 + 3);
+  gate.resolve(undefined);
+  await until(() => queue.isDone());
+  expect(worker.stats()).toMatchObject({ busy: 0, counters: { succeeded: weights.length } });
+  worker.stop();
+  expect(await worker.done).toMatchObject({ clean: true });
+  await until(() => heard.at(-1)?.state === 'stopped');
+  expect(refused).toEqual([]);
+});
+
+test('the last heartbeat tells what the features have done', async () => {
+  await using queue = await Queue.create(server.url);
+  const { heard, refused } = await hear(queue);
+  await queue.publish(12);
+  const target = `next.${queue.stream}`;
+  await queue.jsm.streams.add({ name: `NEXT_${queue.stream}`, subjects: [target] });
+  await using worker = await startWorker(
+    queue.options({
+      slots: 4,
+      rate: { perSecond: 100, burst: 4 },
+      limits: { database: 1 },
+      retryBudget: { ratio: 0, minPerSecond: 0.1, delayMs: 40 },
+      backoff: { baseMs: 1, maxMs: 2 },
+      slotState: { build: () => 'a connection' },
+    }),
+    async (job, context) => {
+      await context.limit('database');
+      await context.slotState();
+      await context.singleFlight(`${job.sequence}`, () => delay(1));
+      if (job.attempt === 1 && job.sequence % 4 === 0) throw new Error('once more');
+      await context.publish({ subject: target, data: job.data });
+    },
+  );
+  await until(() => queue.isDone());
+  worker.stop();
+  await worker.done;
+  await until(() => heard.at(-1)?.state === 'stopped');
+  expect(refused).toEqual([]);
+  const { counters } = worker.stats();
+  expect(heard.at(-1)?.features).toMatchObject({
+    rates: { waits: counters.rateWaits, waitMs: Math.round(counters.rateWaitMs) },
+    // One retry in the first ten seconds is free.
+    retryBudget: { left: 0, delayed: 2 },
+    limits: [{ name: 'database', size: 1, used: 0, waiting: 0 }],
+    singleFlights: { led: 15, shared: 0, unguarded: 0 },
+    published: { inFlight: 0, waiting: 0, stored: 12, failed: 0 },
+  });
+  expect(counters.rateWaits).toBeGreaterThan(0);
+  expect(heard.at(-1)?.features?.limits?.[0]?.waits).toBeGreaterThan(0);
 });

@@ -39,6 +39,22 @@ describe('a limit', () => {
     expect(limit.view.used).toBe(0);
   });
 
+  test('fractions that are given back leave all of it free', async () => {
+    const weights = fc.array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 1, maxLength: 10 });
+    await fc.assert(
+      fc.asyncProperty(weights, async (parts) => {
+        const limit = new Limit(
+          'database',
+          parts.reduce((sum, part) => sum + part, 0),
+          systemClock,
+        );
+        const permits = await Promise.all(parts.map((part) => limit.acquire(part, never)));
+        for (const permit of permits) permit[Symbol.dispose]();
+        expect(limit.view).toMatchObject({ used: 0, waits: 0 });
+      }),
+    );
+  });
+
   test('who stops waiting gets its reason, and does not block those behind', async () => {
     const limit = new Limit('database', 2, systemClock);
     await limit.acquire(1, never);
