@@ -12,4 +12,5 @@ export type { FlightOptions, FlightWork } from './handle/flight.ts';
 export type { HandlerHost } from './handle/host.ts';
 export { Publisher } from './produce/publisher.ts';
 export type { PublisherOptions, PublisherStats } from './produce/publisher.ts';
+export type { PublishResult } from './produce/publishBatch.ts';
 export type { OutgoingMessage, Stored } from './produce/wire.ts';

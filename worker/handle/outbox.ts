@@ -1,6 +1,6 @@
 import type { Job } from '../consume/job.ts';
-import type { Publisher, Settle } from '../produce/publisher.ts';
-import type { OutgoingMessage } from '../produce/wire.ts';
+import type { Publisher } from '../produce/publisher.ts';
+import type { OutgoingMessage, Settle } from '../produce/wire.ts';
 
 /**
  * What one job publishes. Its messages have ids that are made of the job and their number, so that a job that runs

@@ -3,8 +3,10 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import type { Clock } from '#common/clock.ts';
 import { systemClock } from '#common/clock.ts';
 import { PenstockError, describeError } from '#common/errors.ts';
+import { PublishBatch } from './publishBatch.ts';
+import type { PublishResult } from './publishBatch.ts';
 import { buildHeaders, isPlainAck, readAck } from './wire.ts';
-import type { OutgoingMessage, Stored } from './wire.ts';
+import type { OutgoingMessage, Settle, Stored } from './wire.ts';
 
 const defaultMaxInFlight = 1_000;
 const defaultTimeoutMs = 5_000;
@@ -32,12 +34,6 @@ export type PublisherStats = {
   readonly stored: number;
   readonly failed: number;
   readonly dropped: number;
-};
-
-/** Learns what became of one message. Must not throw. */
-export type Settle = {
-  readonly stored: (ack: Stored) => void;
-  readonly failed: (error: PenstockError) => void;
 };
 
 type InFlight = {
@@ -134,6 +130,42 @@ export class Publisher implements AsyncDisposable {
   }
 
   /**
+   * Publishes many messages in their order and waits for what became of each: no promise per message. They are taken
+   * one by one as there is room; with `whenFull` `reject` or `drop`, those that find none fail with `PublisherFull`.
+   * Failures do not reach `onFailure` and `flush`.
+   *
+   * @returns one result per message, in the same order.
+   * @throws PenstockError `PublisherClosed`, when nothing is sent; what `messages` throws, after which those that it
+   *   gave before are still stored.
+   */
+  async publishAll(messages: Iterable<OutgoingMessage>): Promise<readonly PublishResult[]> {
+    if (this.#closed) throw closed();
+    const batch = new PublishBatch();
+    const rest = messages[Symbol.iterator]();
+    const goOn = (): void => {
+      try {
+        for (let next = rest.next(); next.done !== true; next = rest.next()) {
+          const settle = batch.add();
+          if (this.#closed) settle.failed(closed());
+          else if (this.#admits()) this.#transmit(next.value, settle);
+          else if (this.#whenFull === 'wait') {
+            this.#waiting.push({ message: next.value, settle, sent: goOn });
+            return;
+          } else {
+            if (this.#whenFull === 'drop') this.#dropped += 1;
+            settle.failed(this.#full());
+          }
+        }
+        batch.end();
+      } catch (error) {
+        batch.abandon(error);
+      }
+    };
+    goOn();
+    return batch.results;
+  }
+
+  /**
    * Resolves when nothing is under way.
    *
    * @throws PenstockError `PublishFailed` when messages of `send` have failed since the last flush.
@@ -175,9 +207,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   #admits(): boolean {
-    if (this.#closed) {
-      throw new PenstockError('PublisherClosed', 'the publisher is closed; open another for more messages');
-    }
+    if (this.#closed) throw closed();
     return this.#inFlight.size < this.#maxInFlight && this.#waiting.length === 0;
   }
 
@@ -266,6 +296,9 @@ export class Publisher implements AsyncDisposable {
     }
   }
 }
+
+const closed = (): PenstockError =>
+  new PenstockError('PublisherClosed', 'the publisher is closed; open another for more messages');
 
 function requireWhole(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value;

@@ -2,6 +2,7 @@ import { headers } from '@nats-io/transport-node';
 import type { MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { describeError } from '#common/errors.ts';
+import type { PenstockError } from '#common/errors.ts';
 
 export type OutgoingMessage = {
   readonly subject: string;
@@ -13,6 +14,12 @@ export type OutgoingMessage = {
 
 /** Where a message was stored. */
 export type Stored = { readonly stream: string; readonly sequence: number; readonly duplicate: boolean };
+
+/** Learns what became of one message. Must not throw. */
+export type Settle = {
+  readonly stored: (ack: Stored) => void;
+  readonly failed: (error: PenstockError) => void;
+};
 
 export function buildHeaders({ id, headers: own }: OutgoingMessage): MsgHdrs | undefined {
   if (id === undefined && own === undefined) return undefined;

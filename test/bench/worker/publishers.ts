@@ -48,10 +48,18 @@ const publisherPublish: PublishAll = async (connection, { subject, payload: data
   await Promise.all(Array.from({ length: window }, lane));
 };
 
+const publisherPublishAll: PublishAll = async (connection, { subject, payload: data, messages, window }) => {
+  await using publisher = new Publisher(connection, { maxInFlight: window });
+  const results = await publisher.publishAll(Array.from({ length: messages }, () => ({ subject, data })));
+  const failed = results.find((result) => result.kind === 'failed');
+  if (failed !== undefined) throw failed.error;
+};
+
 export const publishers = {
   'js.publish()': clientPublish,
   'penstock send()': publisherSend,
   'penstock publish()': publisherPublish,
+  'penstock publishAll()': publisherPublishAll,
 } as const satisfies Record<string, PublishAll>;
 
 export type PublisherName = keyof typeof publishers;

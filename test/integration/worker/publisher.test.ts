@@ -139,6 +139,137 @@ describe('a publisher', () => {
     expect(await queue.messages()).toBe(3_000);
   });
 
+  describe('with all of many messages', () => {
+    const storedAt = (queue: Queue, sequence: number, duplicate = false) => ({
+      ...{ kind: 'stored', stream: queue.stream, sequence, duplicate },
+    });
+
+    test('has a result for each in order, and never more under way than allowed', async () => {
+      await using queue = await Queue.create(server.url);
+      await using publisher = new Publisher(queue.connection, { maxInFlight: 50 });
+      let most = 0;
+      let taken = 0;
+      function* messages(): Generator<OutgoingMessage> {
+        for (let n = 0; n < 2_000; n += 1) {
+          taken += 1;
+          // Taken from here as there is room, not all at once.
+          most = Math.max(most, taken - publisher.stats().stored);
+          yield numbered(queue, n);
+        }
+      }
+      const all = publisher.publishAll(messages());
+      expect(publisher.stats()).toMatchObject({ inFlight: 50, waiting: 1 });
+      const beside = publisher.publish({ subject: `${queue.stream}.beside`, data: '' });
+      const results = await all;
+      // Those that publish beside it get their turn.
+      expect((await beside).sequence).toBe(52);
+      expect(most).toBeLessThanOrEqual(52);
+      const sequences = results.map((result) => (result.kind === 'stored' ? result.sequence : 0));
+      expect(sequences).toHaveLength(2_000);
+      expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
+      expect(publisher.stats()).toEqual({ inFlight: 0, waiting: 0, stored: 2_001, failed: 0, dropped: 0 });
+      const last = await queue.jsm.streams.getMessage(queue.stream, { seq: sequences[1_999] ?? 0 });
+      expect(last?.string()).toBe('1999');
+      expect(await publisher.publishAll([])).toEqual([]);
+    });
+
+    test('tells which of them are stored, were there before, and were not stored and why', async () => {
+      await using queue = await Queue.create(server.url);
+      const told: OutgoingMessage[] = [];
+      await using publisher = new Publisher(queue.connection, {
+        onFailure: (message) => void told.push(message),
+      });
+      const results = await publisher.publishAll([
+        numbered(queue, 1),
+        { subject: `nowhere.${queue.stream}`, data: '' },
+        numbered(queue, 1),
+        { subject: '', data: '' },
+        numbered(queue, 2),
+      ]);
+      const failed = (why: RegExp) => ({
+        kind: 'failed',
+        error: expect.objectContaining({
+          code: 'PublishFailed',
+          message: expect.stringMatching(why) as string,
+        }) as Error,
+      });
+      expect(results).toEqual([
+        storedAt(queue, 1),
+        failed(/no stream listens there/),
+        storedAt(queue, 1, true),
+        failed(/failed: /),
+        storedAt(queue, 2),
+      ]);
+      // They have their results, and nobody else is told.
+      expect(told).toEqual([]);
+      await publisher.flush();
+    });
+
+    test.each(['reject', 'drop'] as const)(
+      'with %s, those without room fail, each for itself',
+      async (whenFull) => {
+        await using queue = await Queue.create(server.url);
+        await using publisher = new Publisher(queue.connection, { maxInFlight: 2, whenFull });
+        const results = await publisher.publishAll([1, 2, 3, 4].map((n) => numbered(queue, n)));
+        const full = { kind: 'failed', error: expect.objectContaining({ code: 'PublisherFull' }) as Error };
+        expect(results).toEqual([storedAt(queue, 1), storedAt(queue, 2), full, full]);
+        expect(publisher.stats()).toMatchObject({
+          stored: 2,
+          failed: 0,
+          dropped: whenFull === 'drop' ? 2 : 0,
+        });
+      },
+    );
+
+    test('loses and doubles nothing when what failed is sent again, and the server dies in the middle', async () => {
+      await using own = await startNatsServer();
+      await using queue = await Queue.create(own.url);
+      await using publisher = new Publisher(queue.connection, { timeoutMs: 500, maxInFlight: 100 });
+      const kill = async (): Promise<void> => {
+        await until(() => publisher.stats().stored > 500);
+        await own.signal('SIGKILL');
+        await until(() => publisher.stats().failed > 0);
+        await own.start();
+      };
+      let missing = Array.from({ length: 30_000 }, (_, n) => numbered(queue, n));
+      const killed = kill();
+      let rounds = 0;
+      for (; missing.length > 0; rounds += 1) {
+        const results = await publisher.publishAll(missing);
+        expect(results).toHaveLength(missing.length);
+        missing = missing.filter((_, index) => results[index]?.kind === 'failed');
+      }
+      await killed;
+      expect(rounds).toBeGreaterThan(1);
+      expect(await queue.messages()).toBe(30_000);
+    });
+
+    test('ends with what is under way when it is closed, and says so of the rest', async () => {
+      await using queue = await Queue.create(server.url);
+      const publisher = new Publisher(queue.connection, { maxInFlight: 2 });
+      const all = publisher.publishAll([1, 2, 3, 4, 5].map((n) => numbered(queue, n)));
+      await publisher[Symbol.asyncDispose]();
+      const closed = { kind: 'failed', error: expect.objectContaining({ code: 'PublisherClosed' }) as Error };
+      const stored = [1, 2, 3].map((n) => storedAt(queue, n));
+      expect(await all).toEqual([...stored, closed, closed]);
+      await expect(publisher.publishAll([])).rejects.toMatchObject({ code: 'PublisherClosed' });
+    });
+
+    test('throws what its source throws, at its start and in the middle, and goes on with others', async () => {
+      await using queue = await Queue.create(server.url);
+      await using publisher = new Publisher(queue.connection, { maxInFlight: 2 });
+      function* broken(count: number): Generator<OutgoingMessage> {
+        for (let n = 0; n < count; n += 1) yield { subject: `${queue.stream}.job`, data: '' };
+        throw new Error('the file ends early');
+      }
+      await expect(publisher.publishAll(broken(0))).rejects.toThrow('the file ends early');
+      await expect(publisher.publishAll(broken(5))).rejects.toThrow('the file ends early');
+      await publisher.flush();
+      expect(await queue.messages()).toBe(5);
+      expect(await publisher.publishAll([numbered(queue, 1)])).toEqual([storedAt(queue, 6)]);
+    });
+  });
+
   test('takes nothing more once it is closed, and ends what is under way', async () => {
     await using queue = await Queue.create(server.url);
     const publisher = new Publisher(queue.connection);
