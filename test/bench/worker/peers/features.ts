@@ -58,11 +58,20 @@ const batches =
     );
   };
 
+const nothing = (): undefined => undefined;
+
+/** Stream and subject of what the jobs of a stream publish. */
+export const targetOf = (stream: string): string => `${stream}_NEXT`;
+
 export type FeatureName =
   | keyof typeof featureOptions
   | 'async handler'
   | 'a named limit'
   | 'state of slots'
+  | 'single flight, a key for each job'
+  | 'single flight, one key'
+  | 'a message published for each job'
+  | 'the set of done jobs'
   | 'batches of 100'
   | 'batches of 1,000';
 
@@ -82,6 +91,22 @@ export const featurePeers: Readonly<Record<FeatureName, Peer>> = {
   'state of slots': calling({ slotState: { build: () => 1 } }, (task) => async (_, context) => {
     await context.slotState();
     task.handle();
+  }),
+  'single flight, a key for each job': calling({}, (task) => async (job, context) => {
+    await context.singleFlight(`${job.sequence}`, nothing);
+    task.handle();
+  }),
+  'single flight, one key': calling({}, (task) => async (_, context) => {
+    await context.singleFlight('the same', nothing);
+    task.handle();
+  }),
+  'a message published for each job': calling({}, (task) => async (job, context) => {
+    await context.publish({ subject: targetOf(task.stream), data: job.data });
+    task.handle();
+  }),
+  'the set of done jobs': calling({ dedupe: { bucket: 'FEATURES_DONE' } }, (task) => async () => {
+    task.handle();
+    await Promise.resolve();
   }),
   'batches of 100': batches(100),
   'batches of 1,000': batches(1_000),
