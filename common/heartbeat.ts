@@ -84,6 +84,10 @@ const features = z.object({
     .object({ inFlight: count, waiting: count, stored: count, failed: count })
     .optional()
     .describe('Messages of jobs: unconfirmed, waiting for room, stored, not stored.'),
+  threads: z
+    .object({ running: count, lost: count })
+    .optional()
+    .describe('Threads that are there now, and those that were killed or died.'),
   reprieved: count.optional().describe('Jobs kept, as some of their deliveries were no attempts.'),
   slotStates: count.optional().describe('Slots that keep something now.'),
 });

@@ -140,6 +140,7 @@ async function workerMetrics(): Promise<string> {
     retryBudgetLeft: undefined,
     slotStates: 0,
     published: undefined,
+    threads: undefined,
     counters: new Counters(),
     runningMs: 0,
     oldestRunningMs: 0,

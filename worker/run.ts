@@ -381,6 +381,7 @@ class Worker implements RunningWorker {
       retryBudgetLeft: engine?.retryBudgetLeft(nowMs),
       slotStates: engine?.slotStates ?? 0,
       published: engine?.published,
+      threads: this.#host.threads,
       counters: this.#counters,
       runningMs: engine?.busyMs(nowMs) ?? 0,
       oldestRunningMs: engine?.oldestRunningMs(nowMs) ?? 0,

@@ -13,6 +13,15 @@ export type HandlerHost = AsyncDisposable & {
   prepare(signal: AbortSignal, log: Logger): Promise<void>;
   /** What each slot keeps from job to job, if the handler brings that along. */
   readonly slotState?: SlotStateSource | undefined;
+  /** If it runs jobs in threads. */
+  readonly threads?: ThreadFigures | undefined;
+};
+
+export type ThreadFigures = {
+  /** Threads that are there now. */
+  readonly running: number;
+  /** Threads that were killed or died, since the start. */
+  readonly lost: number;
 };
 
 /** A plain function needs nothing around it. */

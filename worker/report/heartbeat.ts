@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { heartbeatLimits, heartbeatSubject, heartbeatVersion } from '#common/heartbeat.ts';
 import type { BreakerState, FeatureFigures, Heartbeat, WorkerState } from '#common/heartbeat.ts';
+import type { ThreadFigures } from '../handle/host.ts';
 import type { LimitView } from '../handle/limits.ts';
 import type { Window } from '../consume/window.ts';
 import type { PublisherStats } from '../produce/publisher.ts';
@@ -31,6 +32,8 @@ export type Vitals = {
   readonly slotStates: number;
   /** Of what jobs publish; undefined until one does. */
   readonly published: PublisherStats | undefined;
+  /** Undefined unless jobs run in threads. */
+  readonly threads: ThreadFigures | undefined;
   readonly counters: Counters;
   /** Time in slots of the jobs that run now, milliseconds. */
   readonly runningMs: number;
@@ -79,7 +82,7 @@ export function buildHeartbeat(identity: Identity, sequence: number, vitals: Vit
 
 /** A group without a figure above 0 is left out: most workers use few features, and every worker sends each second. */
 function figuresOf(vitals: Vitals): FeatureFigures {
-  const { counters: c, published, retryBudgetLeft, slotStates, lanes } = vitals;
+  const { counters: c, published, retryBudgetLeft, slotStates, lanes, threads } = vitals;
   const limits = vitals.limits.slice(0, heartbeatLimits.most).map(limitFigures);
   return {
     ...told({ lanes: { keys: lanes, waits: c.laneWaits, retriedInPlace: c.retriedInPlace } }),
@@ -100,6 +103,7 @@ function figuresOf(vitals: Vitals): FeatureFigures {
     }),
     ...told({ batches: { calls: c.batches, full: c.fullBatches } }),
     ...(published !== undefined && { published: publishedFigures(published) }),
+    ...(threads !== undefined && { threads }),
     ...(c.reprieved > 0 && { reprieved: c.reprieved }),
     ...(slotStates > 0 && { slotStates }),
   };

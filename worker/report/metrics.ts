@@ -116,6 +116,11 @@ const counters: readonly Reading[] = [
     ({ published }) => published?.failed ?? 0,
   ],
   [
+    'threads_lost_total',
+    'Threads of the handler that were killed or died.',
+    ({ threads }) => threads?.lost ?? 0,
+  ],
+  [
     'event_loop_blocks_total',
     'Times that the event loop stood still for longer than ack_wait, so that leases were lost.',
     ({ counters: c }) => c.loopBlocks,
@@ -182,7 +187,23 @@ const limitGauges: readonly LimitReading[] = [
   ['limit_waiting', 'Jobs that wait for a named limit.', ({ waiting }) => waiting],
 ];
 
-const budgetHelp = 'Retries that the retry budget grants now; no sample without one.';
+/** Without the feature there is no sample. */
+const optionalGauges: readonly (readonly [
+  name: string,
+  help: string,
+  read: (vitals: Vitals) => number | undefined,
+])[] = [
+  [
+    'retry_budget_left',
+    'Retries that the retry budget grants now; no sample without one.',
+    ({ retryBudgetLeft }) => retryBudgetLeft,
+  ],
+  [
+    'threads',
+    'Threads of the handler; no sample unless jobs run in threads.',
+    ({ threads }) => threads?.running,
+  ],
+];
 
 const breakerValues: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
@@ -199,9 +220,12 @@ export async function renderMetrics(labels: Labels, vitals: Vitals): Promise<Rep
   for (const [name, help, read] of gauges) {
     new Gauge({ name: prefix + name, help, registers }).set(read(vitals));
   }
-  const budget = new Gauge({ name: `${prefix}retry_budget_left`, help: budgetHelp, registers });
-  if (vitals.retryBudgetLeft === undefined) budget.remove();
-  else budget.set(vitals.retryBudgetLeft);
+  for (const [name, help, read] of optionalGauges) {
+    const gauge = new Gauge({ name: prefix + name, help, registers });
+    const value = read(vitals);
+    if (value === undefined) gauge.remove();
+    else gauge.set(value);
+  }
   for (const [name, help, read] of limitCounters) {
     const counter = new Counter({ name: prefix + name, help, labelNames: ['limit'], registers });
     for (const limit of vitals.limits) counter.inc({ limit: limit.name }, read(limit));

@@ -19,6 +19,7 @@ const complete: Heartbeat = heartbeat({
     duplicates: { skipped: 1, unknown: 1, unrecorded: 1 },
     batches: { calls: 1, full: 1 },
     published: { inFlight: 1, waiting: 1, stored: 1, failed: 1 },
+    threads: { running: 1, lost: 1 },
     reprieved: 1,
     slotStates: 1,
   },

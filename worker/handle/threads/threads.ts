@@ -6,7 +6,7 @@ import { PenstockError, describeError, toError } from '#common/errors.ts';
 import type { LogLevel, Logger } from '#common/log.ts';
 import type { Job } from '../../consume/job.ts';
 import type { AbortName, JobContext } from '../context.ts';
-import type { HandlerHost } from '../host.ts';
+import type { HandlerHost, ThreadFigures } from '../host.ts';
 import type {
   HostMessage,
   ThreadCall,
@@ -49,6 +49,7 @@ class Threads implements HandlerHost {
   readonly #contexts = new Map<number, JobContext>();
   #log: Logger | undefined;
   #jobs = 0;
+  #lost = 0;
 
   constructor({ handlerPath, threads, memoryMb, killGraceMs, logLevel }: ThreadSettings) {
     pools += 1;
@@ -72,8 +73,13 @@ class Threads implements HandlerHost {
     this.#pool.on('message', (call: ThreadCall) => void this.#serve(call));
     // Of a thread between two jobs, e.g. by a timer that a job left behind; the pool replaces it.
     this.#pool.on('error', (error: unknown) => {
+      this.#lost += 1;
       this.#log?.error({ code: 'StrayException', error: describeError(error) }, 'a handler thread died');
     });
+  }
+
+  get threads(): ThreadFigures {
+    return { running: this.#pool.threads.length, lost: this.#lost };
   }
 
   readonly handle = async (job: Job, context: JobContext): Promise<void> => {
@@ -131,6 +137,7 @@ class Threads implements HandlerHost {
     try {
       return await this.#pool.run(task, { signal: kill.signal, transferList: [task.data.buffer] });
     } catch (error) {
+      this.#lost += 1;
       if (kill.signal.aborted) throw toError(signal.reason);
       throw new Error(`the thread of the job ended: ${describeError(error)}`, { cause: error });
     } finally {

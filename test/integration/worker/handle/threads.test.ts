@@ -74,13 +74,22 @@ describe('threads', () => {
     for (const mood of ['block', 'exit', 'hoard', 'block', ...Array<string>(40).fill('fine')]) {
       await queue.js.publish(`${queue.stream}.job`, mood);
     }
+    const host = threads('threads/moody.ts', 3);
+    const http = { host: '127.0.0.1', port: 0 };
     await using worker = await startWorker(
-      queue.options({ slots: 3, jobTimeoutMs: 3_000, backoff: { baseMs: 1, maxMs: 5 } }),
-      threads('threads/moody.ts', 3),
+      queue.options({ slots: 3, jobTimeoutMs: 3_000, backoff: { baseMs: 1, maxMs: 5 }, http }),
+      host,
     );
     await until(() => queue.isDone());
     expect(worker.stats()).toMatchObject({ stuck: 0, counters: { succeeded: 44, leaseLost: 0 } });
-    expect(worker.stats().counters.retried).toBeGreaterThanOrEqual(4);
+    const { retried } = worker.stats().counters;
+    expect(retried).toBeGreaterThanOrEqual(4);
+    const { lost = 0 } = host.threads ?? {};
+    expect(lost).toBeGreaterThanOrEqual(4);
+    expect(lost).toBeLessThanOrEqual(retried);
+    const metrics = await (await fetch(`http://127.0.0.1:${worker.metricsPort}/metrics`)).text();
+    expect(metrics).toMatch(/^penstock_worker_threads\{.*\} [123]$/m);
+    expect(metrics).toMatch(new RegExp(`^penstock_worker_threads_lost_total\\{.*\\} ${lost}$`, 'm'));
   });
 
   test('load the handler once each, and get payload and headers whole', async () => {

@@ -195,6 +195,7 @@ describe('workers that lie', () => {
     busySlotMs: anything,
     slotMs: anything,
     serviceMs: anything,
+    squaresMs2: fc.oneof(anything, fc.constantFrom(1e20, Number.MAX_SAFE_INTEGER ** 2)),
     restarts: fc.boolean(),
     /** Whether the totals grow with time, as those of honest workers do. */
     grows: fc.boolean(),
@@ -214,14 +215,14 @@ describe('workers that lie', () => {
       const heartbeats = claims.flatMap((said, worker) => {
         const now = said[second % said.length];
         if (now === undefined) return [];
-        const { slots, busy, oldestRunningMs, serviceMs, restarts, grows, ...claimed } = now;
+        const { slots, busy, oldestRunningMs, serviceMs, squaresMs2, restarts, grows, ...claimed } = now;
         const totals = grows ? multiplied(claimed, second) : claimed;
         const lie = heartbeat({
           worker: `w${worker}`,
           sequence: second + 1,
           startedAtMs: restarts ? second : 1,
           ...{ slots, busy, oldestRunningMs },
-          service: { count: totals.succeeded, sumMs: serviceMs, sumSquaresMs2: serviceMs },
+          service: { count: totals.succeeded, sumMs: serviceMs, sumSquaresMs2: squaresMs2 },
         });
         return [{ atMs, heartbeat: { ...lie, totals: { ...lie.totals, ...totals } } }];
       });
@@ -255,6 +256,11 @@ describe('workers that lie', () => {
           ...rates(signals),
           first.queuedMessages,
           first.runningJobs,
+          first.successMs,
+          first.serviceVariability,
+          first.serviceP95Ms,
+          first.attemptsPerSuccess,
+          first.repeatedShare,
           signals.utilization,
         ]) {
           if (signal.kind === 'known') expect(Number.isFinite(signal.value) && signal.value >= 0).toBe(true);

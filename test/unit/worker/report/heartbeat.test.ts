@@ -22,6 +22,7 @@ function vitals() {
     retryBudgetLeft: undefined,
     slotStates: 0,
     published: undefined,
+    threads: undefined,
     counters,
     runningMs: 50.4,
     oldestRunningMs: 40.2,
@@ -110,6 +111,7 @@ test('a heartbeat fits whatever a worker counts, and its limits are called', () 
         retryBudgetLeft: most,
         slotStates: most,
         published,
+        threads: { running: most, lost: most },
       },
     },
   );
