@@ -32,9 +32,8 @@ export type ScaleEvent = { readonly atMs: number; readonly change: number };
 
 type Expected = {
   readonly replicas: number;
-  /** What it was before our write, which a late observation may still show. */
-  readonly previous: number;
-  readonly writtenMs: number;
+  /** Sizes that writes of ours have replaced, oldest first, which a late observation may still show. */
+  readonly replaced: readonly { readonly replicas: number; readonly atMs: number }[];
 };
 
 /** An observation made so soon after our write may be older than the write. */
@@ -60,8 +59,7 @@ export function initialMemory(nowMs: number, earlier: Earlier = {}): Memory {
     sinceMs: nowMs,
     recommendations: emptyRecommendations,
     scaleEvents: [],
-    expected:
-      written === undefined ? undefined : { replicas: written, previous: written, writtenMs: -Infinity },
+    expected: written === undefined ? undefined : notWritten(written),
     contestedUntilMs: undefined,
     contests: 0,
     isTurnedOff: false,
@@ -77,10 +75,11 @@ export function recordScale(
   write: { readonly from: number; readonly to: number; readonly atMs: number },
 ): Memory {
   const recent = memory.scaleEvents.filter(({ atMs }) => atMs > write.atMs - longestPeriodMs);
+  const replaced = memory.expected?.replaced.filter(({ atMs }) => atMs > write.atMs - observationLagMs) ?? [];
   return {
     ...memory,
     scaleEvents: [...recent, { atMs: write.atMs, change: write.to - write.from }].slice(-mostScaleEvents),
-    expected: { replicas: write.to, previous: write.from, writtenMs: write.atMs },
+    expected: { replicas: write.to, replaced: [...replaced, { replicas: write.from, atMs: write.atMs }] },
   };
 }
 
@@ -90,7 +89,7 @@ export function recordScale(
  * | workload asks for | means |
  * |---|---|
  * | what we expect | nothing happened |
- * | what was there before our write, a moment ago | a late observation: our write stands |
+ * | what was there before a write of ours, a moment ago | a late observation: our last write stands |
  * | 0, which we did not write | turned off, until somebody raises it |
  * | anything else | contested: we stay away for a while, longer each time |
  *
@@ -111,9 +110,10 @@ export function adopt(
       current: desired,
     };
   }
-  if (desired === expected.previous && nowMs - expected.writtenMs < observationLagMs) {
-    return { memory, current: expected.replicas };
-  }
+  const isLate = expected.replaced.some(
+    ({ replicas, atMs }) => replicas === desired && nowMs - atMs < observationLagMs,
+  );
+  if (isLate) return { memory, current: expected.replicas };
   const adopted = { ...memory, expected: notWritten(desired) };
   if (desired === 0) return { memory: { ...adopted, isTurnedOff: true }, current: 0 };
   // A raise from 0 switches the pool on again, and after a restart the status may simply be old: both are no contest.
@@ -126,11 +126,7 @@ export function adopt(
   };
 }
 
-const notWritten = (replicas: number): Expected => ({
-  replicas,
-  previous: replicas,
-  writtenMs: -Infinity,
-});
+const notWritten = (replicas: number): Expected => ({ replicas, replaced: [] });
 
 /** Peace has lasted as long again as the longest back-off. */
 const isContestOver = ({ contests, contestedUntilMs }: Memory, nowMs: number): boolean =>

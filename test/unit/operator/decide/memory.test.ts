@@ -58,6 +58,30 @@ describe('adopt', () => {
     }).toEqual({ current, contested, off });
   });
 
+  it('late observations may show any size that our latest writes have replaced, and no other', () => {
+    const growing = recordScale(recordScale(wroteFour(), { from: 4, to: 6, atMs: 11_000 }), {
+      from: 6,
+      to: 9,
+      atMs: 12_000,
+    });
+    for (const desired of [2, 4, 6, 9]) {
+      const { memory, current } = look(growing, desired, 14_900);
+      expect({ desired, current, contests: memory.contests }).toEqual({ desired, current: 9, contests: 0 });
+    }
+    for (const { desired, atMs } of [
+      { desired: 5, atMs: 12_500 },
+      { desired: 2, atMs: 15_000 },
+      { desired: 6, atMs: 17_000 },
+    ]) {
+      const { memory, current } = look(growing, desired, atMs);
+      expect({ desired, current, contests: memory.contests }).toEqual({
+        desired,
+        current: desired,
+        contests: 1,
+      });
+    }
+  });
+
   it('our own 0 is not off', () => {
     const zero = recordScale(wroteFour(), { from: 4, to: 0, atMs: 20_000 });
     expect(look(zero, 0, 21_000).memory.isTurnedOff).toBe(false);
