@@ -75,7 +75,8 @@ export function recordScale(
   write: { readonly from: number; readonly to: number; readonly atMs: number },
 ): Memory {
   const recent = memory.scaleEvents.filter(({ atMs }) => atMs > write.atMs - longestPeriodMs);
-  const replaced = memory.expected?.replaced.filter(({ atMs }) => atMs > write.atMs - observationLagMs) ?? [];
+  const replaced =
+    memory.expected?.replaced.filter(({ atMs }) => atMs >= write.atMs - observationLagMs) ?? [];
   return {
     ...memory,
     scaleEvents: [...recent, { atMs: write.atMs, change: write.to - write.from }].slice(-mostScaleEvents),
@@ -111,7 +112,7 @@ export function adopt(
     };
   }
   const isLate = expected.replaced.some(
-    ({ replicas, atMs }) => replicas === desired && nowMs - atMs < observationLagMs,
+    ({ replicas, atMs }) => replicas === desired && nowMs - atMs <= observationLagMs,
   );
   if (isLate) return { memory, current: expected.replicas };
   const adopted = { ...memory, expected: notWritten(desired) };

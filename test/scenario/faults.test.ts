@@ -153,3 +153,37 @@ describe('when replicas that failed to start recover', () => {
     expect(told.backlog.at(-1)).toBeLessThan((told.backlog[180] ?? 0) / 4);
   });
 });
+
+describe('when replicas are seen five seconds late', () => {
+  const lag = 5;
+  const late = (foreign?: { readonly desired: number; readonly from: number }): Told => {
+    const seen: Observation['workload'][] = [];
+    return tell(
+      steady({
+        spec: spec({ maxReplicas: 50 }),
+        model: { random: seededRandom(3), serviceMs: 200, slots: 1, startMs: 1_000, hasHeartbeats: true },
+        arrivals: (second) => Math.min(150, second),
+        replicas: 1,
+        disturb: (observation, second) => {
+          const { workload } = observation;
+          const isForeign = foreign !== undefined && second >= foreign.from && workload.kind === 'seen';
+          seen.push(
+            isForeign ? { ...workload, value: { ...workload.value, desired: foreign.desired } } : workload,
+          );
+          return { ...observation, workload: seen.at(-1 - lag) ?? workload };
+        },
+      }),
+    );
+  };
+
+  it('a pool that grows each few seconds does not take its own writes for foreign ones', () => {
+    const told = late();
+    expect(told.scaleActions).toBeGreaterThan(20);
+    expect(told.decisions.filter(({ reason }) => reason === 'Contested')).toEqual([]);
+  });
+
+  it('a foreign write is noticed', () => {
+    const reasons = late({ desired: 7, from: 100 }).decisions.map(({ reason }) => reason);
+    expect(reasons.indexOf('Contested')).toBe(100 + lag);
+  });
+});

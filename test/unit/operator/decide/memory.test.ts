@@ -65,13 +65,13 @@ describe('adopt', () => {
       atMs: 12_000,
     });
     for (const desired of [2, 4, 6, 9]) {
-      const { memory, current } = look(growing, desired, 14_900);
+      const { memory, current } = look(growing, desired, 15_000);
       expect({ desired, current, contests: memory.contests }).toEqual({ desired, current: 9, contests: 0 });
     }
     for (const { desired, atMs } of [
       { desired: 5, atMs: 12_500 },
-      { desired: 2, atMs: 15_000 },
-      { desired: 6, atMs: 17_000 },
+      { desired: 2, atMs: 15_001 },
+      { desired: 6, atMs: 17_001 },
     ]) {
       const { memory, current } = look(growing, desired, atMs);
       expect({ desired, current, contests: memory.contests }).toEqual({
