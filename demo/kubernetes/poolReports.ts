@@ -4,7 +4,11 @@ import type { PoolReport } from '../poolReport.ts';
 
 type PoolReports = {
   readonly reports: readonly PoolReport[];
-  /** Adds one of what the API server says now. */
+  /**
+   * Adds one of what the API server says now.
+   *
+   * @throws PenstockError `ImageMissing` when no replica will ever start; `ClusterFailed` when the API server refuses.
+   */
   readonly look: () => Promise<void>;
 };
 
@@ -13,10 +17,22 @@ export type Pod = {
   readonly status?: {
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
     readonly containerStatuses?: readonly {
-      readonly state?: { readonly waiting?: { readonly reason?: string } };
+      readonly image?: string;
+      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
     }[];
   };
 };
+
+/** What a kubelet says of a container whose image it does not get. */
+const imageFaults = new Set([
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'ErrImageNeverPull',
+  'InvalidImageName',
+  'ImageInspectError',
+  'RegistryUnavailable',
+  'SignatureValidationFailed',
+]);
 
 /**
  * Reports of a pool by its status and its pods. A status is written on change only, so that its figures are those of the
@@ -38,6 +54,8 @@ export function followPool(url: string, namespace: string, pool: string, release
       ]);
       const hasScaled = status.lastScale !== undefined && status.lastScale.time !== scaledAt;
       scaledAt = status.lastScale?.time;
+      const fault = missingImage(items);
+      if (fault !== undefined) throw new PenstockError('ImageMissing', fault);
       reports.push(reportOf(status, items, hasScaled, new Date()));
     },
   };
@@ -66,13 +84,32 @@ export function reportOf(
   };
 }
 
+/**
+ * Why no replica starts, when it is for want of the image; undefined otherwise. One that is ready shows that the image can
+ * be had: then a node without it is no reason to end.
+ */
+export function missingImage(pods: readonly Pod[]): string | undefined {
+  if (pods.some((pod) => stateOf(pod) === 'ready')) return undefined;
+
+  const container = pods
+    .flatMap(({ status }) => status?.containerStatuses ?? [])
+    .find(({ state }) => imageFaults.has(state?.waiting?.reason ?? ''));
+  if (container === undefined) return undefined;
+  const { reason = '', message = 'no more is told' } = container.state?.waiting ?? {};
+  return (
+    `the workers cannot start, as a node does not get their image ${container.image ?? ''} (${reason}: ${message}); ` +
+    '--worker-image must name one that the nodes of the cluster have or can pull'
+  );
+}
+
 type PodState = 'ready' | 'starting' | 'terminating' | 'failing';
 
 function stateOf({ metadata, status }: Pod): PodState {
   if (metadata.deletionTimestamp !== undefined) return 'terminating';
   if (status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true) return 'ready';
   const waits = status?.containerStatuses?.map(({ state }) => state?.waiting?.reason) ?? [];
-  return waits.some((reason) => reason !== undefined && /BackOff|Err/.test(reason)) ? 'failing' : 'starting';
+  const isFault = (reason = ''): boolean => /BackOff|Err/.test(reason) || imageFaults.has(reason);
+  return waits.some(isFault) ? 'failing' : 'starting';
 }
 
 async function get<T>(url: string, path: string): Promise<T> {

@@ -31,7 +31,7 @@ const place = placeOf('demo');
  * The whole demo on a cluster, which is brought up for it unless one is named.
  *
  * @throws PenstockError `InvalidTrace` before anything starts; `PrerequisitesMissing`, `NamespaceTaken`, `ClusterFailed`,
- *   `PublishFailed`, `Interrupted` later.
+ *   `ImageMissing`, `PublishFailed`, `Interrupted` later.
  */
 export async function runKubernetesDemo(
   config: KubernetesDemoConfig,
