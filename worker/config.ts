@@ -346,6 +346,9 @@ export function readConfig(environment: Environment = process.env): WorkerConfig
       killGraceMs: (env.PENSTOCK_ABORT_GRACE_SECONDS ?? workerDefaults.abortGraceMs) / 2,
       logLevel: env.PENSTOCK_LOG_LEVEL,
       environment,
+      forContext: ['PENSTOCK_LIMITS', 'PENSTOCK_SINGLE_FLIGHT_BUCKET']
+        .filter((variable) => (environment[variable] ?? '') !== '')
+        .map((variable) => `${variable}=${environment[variable]}`),
     },
     ...given('slots', env.PENSTOCK_SLOTS),
     ...given('maxSlots', env.PENSTOCK_MAX_SLOTS),

@@ -19,6 +19,8 @@ export type HandlerSettings = {
   readonly killGraceMs: number;
   readonly logLevel: LogLevel;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Settings, as NAME=VALUE, that have no effect without a context, which only modules get. */
+  readonly forContext: readonly string[];
 };
 
 const command = 'exec:';
@@ -31,6 +33,12 @@ const command = 'exec:';
 export async function openHandler(settings: HandlerSettings): Promise<HandlerHost> {
   const { handler, args, environment, killGraceMs, logLevel, slots, threads, threadMemoryMb } = settings;
   const isModule = !handler.startsWith(command) && !/^https?:/.test(handler);
+  if (settings.forContext.length > 0 && !isModule) {
+    throw new PenstockError(
+      'InvalidHandler',
+      `${settings.forContext.join(', ')}: only the context of a module can use it; leave it out for ${handler}`,
+    );
+  }
   if (threads && !isModule) {
     throw new PenstockError(
       'InvalidHandler',

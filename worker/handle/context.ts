@@ -74,6 +74,7 @@ export class HandlerContext implements JobContext {
   #outbox: Outbox | undefined;
   #permits: Permit[] | undefined;
   #abortReason: Error | undefined;
+  #hasEnded = false;
   readonly #slot: object;
 
   /**
@@ -123,6 +124,11 @@ export class HandlerContext implements JobContext {
 
   async limit(name: string, weight = 1): Promise<Permit> {
     const permit = await this.#tools.limits.acquire(name, weight, this.signal);
+    if (this.#hasEnded) {
+      // Its handler did not wait for it, or died while it did: nobody else would give it back.
+      permit[Symbol.dispose]();
+      throw new PenstockError('JobEnded', `limit "${name}" has come too late: the job has ended`);
+    }
     (this.#permits ??= []).push(permit);
     return permit;
   }
@@ -135,6 +141,7 @@ export class HandlerContext implements JobContext {
 
   /** The handler has ended. */
   end(): void {
+    this.#hasEnded = true;
     if (this.#permits === undefined) return;
     for (const permit of this.#permits) permit[Symbol.dispose]();
     this.#permits = undefined;

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serveOrigin } from '../../builders/origin.ts';
 import { startNatsServer } from '../../tools/natsServer.ts';
 import type { NatsServer } from '../../tools/natsServer.ts';
 import { Queue, spawnWorker, startWorker, until } from './harness.ts';
@@ -18,25 +17,6 @@ const fleet = (queue: Queue): { bucket: string; lockMs: number } => ({
   bucket: `FLIGHT_${queue.stream}`,
   lockMs: 1_000,
 });
-
-/** An HTTP server that counts its calls, and answers when it is let. */
-async function origin(answer: () => Promise<void>) {
-  let calls = 0;
-  const http = createServer((_request, response) => {
-    calls += 1;
-    void answer().then(() => response.end('the page'));
-  }).listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const address = http.address();
-  return {
-    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
-    calls: () => calls,
-    async [Symbol.asyncDispose]() {
-      http.closeAllConnections();
-      await new Promise((closed) => http.close(closed));
-    },
-  };
-}
 
 describe('in one worker', () => {
   test('jobs that need the same at the same time call for it once', async () => {
@@ -155,7 +135,7 @@ describe('in a fleet', () => {
       workers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('RUN')));
     // The origin answers once every worker holds jobs.
     const isRush = async (): Promise<boolean> => (await queue.info()).num_ack_pending >= 4 * 16;
-    await using cold = stack.use(await origin(() => until(isRush)));
+    await using cold = stack.use(await serveOrigin(() => until(isRush)));
     for (let n = 0; n < 4; n += 1) {
       workers.push(
         stack.use(
@@ -204,7 +184,7 @@ describe('in a fleet', () => {
     await queue.publish(1);
     const never = Promise.withResolvers<undefined>();
     let isHanging = true;
-    await using cold = await origin(async () => {
+    await using cold = await serveOrigin(async () => {
       if (isHanging) await never.promise;
     });
     const environment = {

@@ -105,6 +105,19 @@ test('a named limit holds across the slots, and is given back by the end of a jo
   expect(metrics).toMatch(/penstock_worker_limit_wait_seconds_total\{limit="database",.*\} \d*\.?\d*[1-9]/);
 });
 
+test('a permit that comes after the end of its job is given back', async () => {
+  await using queue = await Queue.create(server.url);
+  await queue.publish(2);
+  const late: unknown[] = [];
+  await using worker = await startWorker(queue.options({ limits: { database: 1 } }), async (_, context) => {
+    await context.limit('database');
+    context.limit('database').catch((error: unknown) => void late.push(error));
+  });
+  await until(() => queue.isDone());
+  expect(worker.stats().counters.succeeded).toBe(2);
+  expect(late).toMatchObject([{ code: 'JobEnded' }, { code: 'JobEnded' }]);
+});
+
 test('a slot keeps its state from job to job, and releases it when idle and at the end', async () => {
   await using queue = await Queue.create(server.url);
   await queue.publish(20);

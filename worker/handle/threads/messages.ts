@@ -1,12 +1,14 @@
 import type { LogLevel } from '#common/log.ts';
 import type { OutgoingMessage } from '../../produce/wire.ts';
 import type { AbortName } from '../context.ts';
+import type { FlightOptions } from '../flight.ts';
+import type { ThrownFacts } from './thrown.ts';
 
 /** What a thread is told once. */
 export type ThreadSetup = {
   readonly handlerPath: string;
   readonly logLevel: LogLevel;
-  /** Name of the channel on which the host speaks to its threads. */
+  /** Name of the channel on which the host tells its threads what is aborted. */
   readonly channel: string;
 };
 
@@ -34,29 +36,36 @@ export type ThreadOutcome =
   | { readonly kind: 'notLoaded'; readonly code: string; readonly message: string }
   | { readonly kind: 'threw'; readonly error: ThrownFacts };
 
-export type ThrownFacts = {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-  /** Of a `RetryLater`. */
-  readonly delayMs: number | undefined;
-};
+/** What the host tells all its threads, on one channel: each looks for its job. */
+export type AbortMessage = { readonly id: number; readonly name: AbortName; readonly message: string };
 
-/** What the host tells its threads, on one channel for all: each looks for its job. */
+/** What a handler in a thread asks of its job's context in the worker. */
+export type Request =
+  | { readonly kind: 'publish'; readonly message: OutgoingMessage }
+  | { readonly kind: 'flush' }
+  /** Answered once the permit is held. */
+  | { readonly kind: 'limit'; readonly name: string; readonly weight: number | undefined }
+  /** Answered by the result, whoever did the work: this thread, if it is told to take off, or another. */
+  | { readonly kind: 'singleFlight'; readonly key: string; readonly options: FlightOptions | undefined };
+
+/** How something went that was asked for on the other side. */
+export type Result =
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'threw'; readonly error: ThrownFacts };
+
+/** What a thread tells the host on the port between them. Calls are counted by the thread. */
+export type ThreadMessage =
+  /** `id` is that of the job. */
+  | { readonly kind: 'ask'; readonly id: number; readonly call: number; readonly request: Request }
+  /** The permit that `call` was answered by is disposed of. */
+  | { readonly kind: 'release'; readonly id: number; readonly call: number }
+  /** The work of the single flight that `call` asked for has ended. */
+  | { readonly kind: 'landed'; readonly call: number; readonly result: Result };
+
+/** What the host tells a thread on that port, each about a call of the thread. */
 export type HostMessage =
-  | { readonly kind: 'abort'; readonly id: number; readonly name: AbortName; readonly message: string }
-  /** To a call; `error` when it failed. */
-  | {
-      readonly kind: 'answer';
-      readonly id: number;
-      readonly call: number;
-      readonly error: string | undefined;
-    };
-
-/** What a handler in a thread asks of its context in the worker. */
-export type ThreadCall = {
-  readonly id: number;
-  readonly call: number;
-  /** Undefined asks for a flush. */
-  readonly publish: OutgoingMessage | undefined;
-};
+  | { readonly kind: 'answer'; readonly call: number; readonly result: Result }
+  /** The single flight is led by this call: its function is to be called. */
+  | { readonly kind: 'takeOff'; readonly call: number }
+  /** Nobody wants the result of that function any more. */
+  | { readonly kind: 'unwanted'; readonly call: number; readonly reason: ThrownFacts };

@@ -3,29 +3,25 @@
  * keeps it. Nothing here may throw while the thread starts, or the pool would start no other.
  */
 import { BroadcastChannel, workerData } from 'node:worker_threads';
-import { PenstockError, describeError, toError } from '#common/errors.ts';
+import { PenstockError, describeError } from '#common/errors.ts';
 import { createLogger } from '#common/log.ts';
 import { parseJson } from '../../consume/job.ts';
 import type { Job } from '../../consume/job.ts';
 import type { Handler } from '../context.ts';
 import { loadHandler } from '../module.ts';
-import type {
-  HostMessage,
-  ThreadJob,
-  ThreadOutcome,
-  ThreadSetup,
-  ThreadTask,
-  ThrownFacts,
-} from './messages.ts';
+import { HostPort } from './hostPort.ts';
+import type { AbortMessage, ThreadJob, ThreadOutcome, ThreadSetup, ThreadTask } from './messages.ts';
 import { ThreadContext } from './threadContext.ts';
+import { factsOf } from './thrown.ts';
 
 const { handlerPath, logLevel, channel } = workerData as ThreadSetup; // Given by the host.
 const log = createLogger('worker', logLevel);
+const host = new HostPort();
 let handler: Promise<Handler> | undefined;
 let current: ThreadContext | undefined;
 
 new BroadcastChannel(channel).onmessage = (event) => {
-  current?.receive((event as { data: HostMessage }).data); // Sent by the host alone.
+  current?.receive((event as { data: AbortMessage }).data); // Sent by the host alone.
 };
 
 process.on('unhandledRejection', (reason) => {
@@ -41,7 +37,7 @@ export default async function run(task: ThreadTask): Promise<ThreadOutcome> {
     return { kind: 'notLoaded', code, message: describeError(error) };
   }
   if (task === 'load') return { kind: 'done' };
-  const context = new ThreadContext(task, log);
+  const context = new ThreadContext(task, host, log);
   current = context;
   try {
     await loaded(jobOf(task), context);
@@ -56,10 +52,4 @@ export default async function run(task: ThreadTask): Promise<ThreadOutcome> {
 
 function jobOf(task: ThreadJob): Job {
   return { ...task, json: () => parseJson(task, task.data) };
-}
-
-function factsOf(thrown: unknown): ThrownFacts {
-  const error = toError(thrown);
-  const delayMs = 'delayMs' in error && typeof error.delayMs === 'number' ? error.delayMs : undefined;
-  return { name: error.name, message: error.message, stack: error.stack, delayMs };
 }

@@ -1,23 +1,27 @@
-import { parentPort } from 'node:worker_threads';
-import { PenstockError } from '#common/errors.ts';
+import { PenstockError, toError } from '#common/errors.ts';
 import type { Logger } from '#common/log.ts';
 import type { OutgoingMessage } from '../../produce/wire.ts';
 import { abortReason } from '../context.ts';
 import type { JobContext } from '../context.ts';
-import type { HostMessage, ThreadCall, ThreadJob } from './messages.ts';
+import type { FlightOptions, FlightWork } from '../flight.ts';
+import type { Permit } from '../limits.ts';
+import type { HostPort } from './hostPort.ts';
+import type { AbortMessage, Request, ThreadJob } from './messages.ts';
 
-/** A job's context in its thread: what needs the connection is done by the worker. */
+/** A job's context in its thread: what needs the connection, or is shared, is done by the worker. */
 export class ThreadContext implements JobContext {
   readonly deadline: Date;
   readonly logger: Logger;
   readonly #id: number;
+  readonly #host: HostPort;
   readonly #controller = new AbortController();
-  readonly #open = new Map<number, PromiseWithResolvers<undefined>>();
-  #calls = 0;
+  /** What the job has published, or asked to be flushed, and nobody has answered yet. */
+  readonly #open = new Set<Promise<void>>();
   #failure: Error | undefined;
 
-  constructor({ id, stream, sequence, attempt, deadline }: ThreadJob, log: Logger) {
+  constructor({ id, stream, sequence, attempt, deadline }: ThreadJob, host: HostPort, log: Logger) {
     this.#id = id;
+    this.#host = host;
     this.deadline = deadline;
     this.logger = log.child({ stream, sequence, attempt });
   }
@@ -28,26 +32,20 @@ export class ThreadContext implements JobContext {
 
   publish(message: OutgoingMessage): Promise<void> {
     this.signal.throwIfAborted();
-    return this.#ask(message);
+    return this.#ask({ kind: 'publish', message });
   }
 
   flush(): Promise<void> {
-    return this.#ask(undefined);
+    return this.#ask({ kind: 'flush' });
   }
 
-  singleFlight(): Promise<never> {
-    return Promise.reject(
-      new PenstockError(
-        'NotInThreads',
-        'singleFlight needs its function in the worker itself, not in a thread; do it in a stage of its own',
-      ),
-    );
+  /** Its function runs in a thread, its result is a copy. */
+  singleFlight<T>(key: string, work: FlightWork<T>, options?: FlightOptions): Promise<T> {
+    return this.#host.singleFlight(this.#id, key, work, options);
   }
 
-  limit(): Promise<never> {
-    return Promise.reject(
-      new PenstockError('NotInThreads', 'limits are kept in the worker, not in threads; use PENSTOCK_SLOTS'),
-    );
+  limit(name: string, weight?: number): Promise<Permit> {
+    return this.#host.limit(this.#id, name, weight);
   }
 
   slotState(): Promise<never> {
@@ -56,40 +54,30 @@ export class ThreadContext implements JobContext {
     );
   }
 
-  receive(message: HostMessage): void {
-    if (message.id !== this.#id) return;
-    if (message.kind === 'abort') this.#controller.abort(abortReason(message.name, message.message));
-    else this.#answer(message.call, message.error);
+  /** Looks whether it is this job that is aborted. */
+  receive({ id, name, message }: AbortMessage): void {
+    if (id === this.#id) this.#controller.abort(abortReason(name, message));
   }
 
   /**
-   * Resolves when all that was asked for has been done, also what the handler did not wait for.
+   * Resolves when all that was published is stored, also what the handler did not wait for.
    *
    * @throws PenstockError `PublishFailed`
    */
   async settled(): Promise<void> {
-    await Promise.allSettled([...this.#open.values()].map(({ promise }) => promise));
+    await Promise.allSettled(this.#open);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #ask(publish: OutgoingMessage | undefined): Promise<undefined> {
-    const call = (this.#calls += 1);
-    const answer = Promise.withResolvers<undefined>();
+  #ask(request: Request): Promise<void> {
+    const answer = this.#host.ask(this.#id, request);
+    this.#open.add(answer);
     // Whoever does not wait for it learns of a failure from `settled`.
-    answer.promise.catch(() => undefined);
-    this.#open.set(call, answer);
-    parentPort?.postMessage({ id: this.#id, call, publish } satisfies ThreadCall);
-    return answer.promise;
-  }
-
-  #answer(call: number, error: string | undefined): void {
-    const open = this.#open.get(call);
-    this.#open.delete(call);
-    if (error === undefined) {
-      open?.resolve(undefined);
-      return;
-    }
-    this.#failure ??= new PenstockError('PublishFailed', error, { retryable: true });
-    open?.reject(this.#failure);
+    answer
+      .catch((error: unknown) => {
+        this.#failure ??= toError(error);
+      })
+      .finally(() => this.#open.delete(answer));
+    return answer;
   }
 }

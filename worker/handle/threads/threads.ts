@@ -1,21 +1,16 @@
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { BroadcastChannel } from 'node:worker_threads';
+import { BroadcastChannel, MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { PenstockError, describeError, toError } from '#common/errors.ts';
 import type { LogLevel, Logger } from '#common/log.ts';
 import type { Job } from '../../consume/job.ts';
 import type { AbortName, JobContext } from '../context.ts';
 import type { HandlerHost, ThreadFigures } from '../host.ts';
-import type {
-  HostMessage,
-  ThreadCall,
-  ThreadJob,
-  ThreadOutcome,
-  ThreadSetup,
-  ThreadTask,
-  ThrownFacts,
-} from './messages.ts';
+import type { AbortMessage, ThreadJob, ThreadOutcome, ThreadSetup, ThreadTask } from './messages.ts';
+import { ThreadPort } from './threadPort.ts';
+import type { RunningJob } from './threadPort.ts';
+import { rebuild } from './thrown.ts';
 
 /** Threads beyond the first end when they had nothing to do for that long. */
 const idleMs = 60_000;
@@ -45,8 +40,8 @@ class Threads implements HandlerHost {
   readonly #pool: Piscina<ThreadTask, ThreadOutcome>;
   readonly #channel: BroadcastChannel;
   readonly #killGraceMs: number;
-  /** Of the jobs that run, by their number. */
-  readonly #contexts = new Map<number, JobContext>();
+  /** Those that run, by number. */
+  readonly #running = new Map<number, RunningJob>();
   #log: Logger | undefined;
   #jobs = 0;
   #lost = 0;
@@ -70,7 +65,10 @@ class Threads implements HandlerHost {
         resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: youngGenerationMb },
       }),
     });
-    this.#pool.on('message', (call: ThreadCall) => void this.#serve(call));
+    // Its port, which each thread sends first, lives as long as it; anything else is said by handlers, to nobody.
+    this.#pool.on('message', (port: unknown) => {
+      if (port instanceof MessagePort) new ThreadPort(port, this.#running);
+    });
     // Of a thread between two jobs, e.g. by a timer that a job left behind; the pool replaces it.
     this.#pool.on('error', (error: unknown) => {
       this.#lost += 1;
@@ -104,32 +102,15 @@ class Threads implements HandlerHost {
     this.#channel.close();
   }
 
-  /** What a handler asks of its context. Its thread waits for the answer, or has been killed. */
-  async #serve({ id, call, publish }: ThreadCall): Promise<void> {
-    const context = this.#contexts.get(id);
-    let error: string | undefined;
-    try {
-      await (publish === undefined ? context?.flush() : context?.publish(publish));
-    } catch (failure) {
-      error = describeError(failure);
-    }
-    this.#tell({ kind: 'answer', id, call, error });
-  }
-
-  #tell(message: HostMessage): void {
-    // A job that has been given up has nobody who listens.
-    if (this.#contexts.has(message.id)) this.#channel.postMessage(message);
-  }
-
   async #run(id: number, job: Job, context: JobContext): Promise<ThreadOutcome> {
     const { signal, deadline } = context;
     const task = toThreadJob(id, job, deadline);
-    this.#contexts.set(id, context);
+    this.#running.set(id, { context, permits: new Map() });
     const kill = new AbortController();
     let killTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       const { name, message } = signal.reason as Error & { name: AbortName }; // Made by abortReason.
-      this.#tell({ kind: 'abort', id, name, message });
+      this.#channel.postMessage({ id, name, message } satisfies AbortMessage);
       killTimer = setTimeout(() => kill.abort(), this.#killGraceMs);
     };
     signal.addEventListener('abort', onAbort);
@@ -141,7 +122,7 @@ class Threads implements HandlerHost {
       if (kill.signal.aborted) throw toError(signal.reason);
       throw new Error(`the thread of the job ended: ${describeError(error)}`, { cause: error });
     } finally {
-      this.#contexts.delete(id);
+      this.#running.delete(id);
       clearTimeout(killTimer);
       signal.removeEventListener('abort', onAbort);
     }
@@ -163,13 +144,6 @@ function toThreadJob(id: number, job: Job, deadline: Date): ThreadJob {
     idempotencyKey,
     deadline,
   };
-}
-
-function rebuild({ name, message, stack, delayMs }: ThrownFacts): Error {
-  const error = Object.assign(new Error(message), delayMs !== undefined && { delayMs });
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }
 
 /** Beside this file in the sources, beside the program in a bundle. */

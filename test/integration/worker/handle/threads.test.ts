@@ -2,10 +2,12 @@ import { fileURLToPath } from 'node:url';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openThreadHandler } from '../../../../worker/handle/threads/threads.ts';
+import { serveOrigin } from '../../../builders/origin.ts';
 import { startNatsServer } from '../../../tools/natsServer.ts';
 import type { NatsServer } from '../../../tools/natsServer.ts';
 import type { Counters } from '../../../../worker/report/counters.ts';
 import type { HandlerHost } from '../../../../worker/index.ts';
+import type { Errand } from '../fixtures/threads/sharing.ts';
 import { Queue, beginWorker, spawnWorker, startWorker, until } from '../harness.ts';
 
 let nats: NatsServer;
@@ -23,6 +25,26 @@ const threads = (handler: string, count = 1): HandlerHost =>
     killGraceMs: 100,
     logLevel: 'silent',
   });
+
+/** A job for fixtures/threads/sharing.ts, which writes into the stream of `journal`. */
+async function ask(queue: Queue, what: string, journal?: Queue, url?: string): Promise<void> {
+  const errand: Errand = {
+    what,
+    ...(journal !== undefined && { journal: `${journal.stream}.note` }),
+    ...(url !== undefined && { url }),
+  };
+  await queue.js.publish(`${queue.stream}.job`, JSON.stringify(errand));
+}
+
+/** What was written down, in order. */
+async function entries({ jsm, stream }: Queue): Promise<string[]> {
+  const { state } = await jsm.streams.info(stream);
+  const texts: string[] = [];
+  for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
+    texts.push((await jsm.streams.getMessage(stream, { seq }))?.string() ?? '');
+  }
+  return texts;
+}
 
 describe('a job in a thread', () => {
   const cases: Record<string, { mood: string; jobTimeoutMs?: number; counters: Partial<Counters> }> = {
@@ -126,6 +148,96 @@ describe('threads', () => {
     await until(() => queue.isDone());
     expect(await next.messages()).toBe(3);
     expect(worker.stats().counters).toMatchObject({ succeeded: 2, retried: 1 });
+  });
+
+  test('share the limits of their worker', async () => {
+    await using queue = await Queue.create(nats.url);
+    await using journal = await Queue.create(nats.url);
+    for (let n = 0; n < 9; n += 1) await ask(queue, 'limited', journal);
+    await using worker = await startWorker(
+      queue.options({ slots: 3, limits: { database: 1 } }),
+      threads('threads/sharing.ts', 3),
+    );
+    await until(() => queue.isDone());
+    expect(worker.stats().counters).toMatchObject({ succeeded: 9, retried: 0 });
+    // Each of them twice, and none beside another.
+    expect(await entries(journal)).toEqual(Array.from({ length: 18 }, () => ['in', 'out']).flat());
+  });
+
+  test.each(['blocks', 'exits'])('that die give back the permits they held: one that %s', async (how) => {
+    await using queue = await Queue.create(nats.url);
+    await using journal = await Queue.create(nats.url);
+    await ask(queue, `${how}Holding`, journal);
+    const host = threads('threads/sharing.ts', 2);
+    await using worker = await startWorker(
+      queue.options({
+        slots: 2,
+        limits: { database: 1 },
+        jobTimeoutMs: 4_000,
+        backoff: { baseMs: 1, maxMs: 5 },
+      }),
+      host,
+    );
+    await until(() => host.threads?.lost !== 0);
+    expect(await entries(journal)).toEqual(['in']);
+    await ask(queue, 'limited', journal);
+    await until(() => queue.isDone());
+    expect(worker.stats()).toMatchObject({ stuck: 0, counters: { succeeded: 2, retried: 1 } });
+  });
+
+  test('stop waiting for a limit at the abort, without being killed', async () => {
+    await using queue = await Queue.create(nats.url);
+    await ask(queue, 'greedy');
+    const host = threads('threads/sharing.ts');
+    await using worker = await startWorker(
+      queue.options({ limits: { database: 1 }, jobTimeoutMs: 4_000, backoff: { baseMs: 1, maxMs: 5 } }),
+      host,
+    );
+    await until(() => queue.isDone());
+    expect(worker.stats()).toMatchObject({ stuck: 0, counters: { succeeded: 1, retried: 1, timedOut: 1 } });
+    expect(host.threads?.lost).toBe(0);
+  });
+
+  test('call once for what several need at the same time', async () => {
+    await using queue = await Queue.create(nats.url);
+    await using journal = await Queue.create(nats.url);
+    const haveAsked = async (): Promise<boolean> => (await journal.messages()) === 3;
+    await using origin = await serveOrigin(() => until(haveAsked));
+    for (let n = 0; n < 3; n += 1) await ask(queue, 'flies', journal, origin.url);
+    await using worker = await startWorker(queue.options({ slots: 3 }), threads('threads/sharing.ts', 3));
+    await until(() => queue.isDone());
+    expect(origin.calls()).toBe(1);
+    expect((await entries(journal)).slice(3)).toEqual(['the page', 'the page', 'the page']);
+    expect(worker.stats().counters).toMatchObject({ succeeded: 3, flightsLed: 1, flightsShared: 2 });
+  });
+
+  test('that die in a single flight fail it for those who wait for it', async () => {
+    await using queue = await Queue.create(nats.url);
+    await using journal = await Queue.create(nats.url);
+    const haveAsked = async (): Promise<boolean> => (await journal.messages()) === 2;
+    await using origin = await serveOrigin(() => until(haveAsked));
+    for (let n = 0; n < 2; n += 1) await ask(queue, 'fliesAndExits', journal, origin.url);
+    await using worker = await startWorker(
+      queue.options({ slots: 2, jobTimeoutMs: 60_000, backoff: { baseMs: 1, maxMs: 5 } }),
+      threads('threads/sharing.ts', 2),
+    );
+    await until(() => queue.isDone());
+    expect(worker.stats().counters).toMatchObject({ succeeded: 2, retried: 2, timedOut: 0, flightsLed: 1 });
+  });
+
+  test('say so when the result of a single flight cannot leave them', async () => {
+    await using queue = await Queue.create(nats.url);
+    const stream = `DEAD_${queue.stream}`;
+    await ask(queue, 'fliesWithAFunction');
+    await using _ = await startWorker(
+      queue.options({ maxAttempts: 1, deadLetter: { stream, subject: `dead.${queue.stream}` } }),
+      threads('threads/sharing.ts'),
+    );
+    await until(() => queue.isDone());
+    const letter = await queue.jsm.streams.getMessage(stream, { seq: 1 });
+    expect(letter?.header.get('Penstock-Error')).toMatch(
+      /the result of single flight "key" cannot leave its thread \(.*could not be cloned.*\); return plain data/,
+    );
   });
 
   test.each([
