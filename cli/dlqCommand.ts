@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { readConfig } from './config.ts';
 import type { DlqAction } from './dlq.ts';
+import { jetStreamName } from './jetStreamName.ts';
 
 type FilterOptions = {
   readonly stream?: string;
@@ -42,7 +43,7 @@ export function addDlqCommands(program: Command): void {
   dlq
     .command('show')
     .description('Show one dead letter with its headers and payload.')
-    .argument('<dead-letter-stream>')
+    .argument('<dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM', jetStreamName)
     .argument('<sequence>', 'its number in `penstock dlq list`', count)
     .option('--json', 'print a JSON object, the payload in base64', false)
     .action((stream: string, sequence: number, options: { json: boolean }) =>
@@ -89,13 +90,18 @@ function addSweep(dlq: Command): void {
     .description(
       'Bury the jobs that the server gave up at the max_deliver of their consumer: those that take workers down.',
     )
-    .argument('<stream>', 'stream of the jobs')
-    .argument('<consumer>', 'consumer of the workers')
-    .requiredOption('--into <dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM')
+    .argument('<stream>', 'stream of the jobs', jetStreamName)
+    .argument('<consumer>', 'consumer of the workers', jetStreamName)
+    .requiredOption(
+      '--into <dead-letter-stream>',
+      'what the workers have in PENSTOCK_DEAD_LETTER_STREAM',
+      jetStreamName,
+    )
     .option('--subject <subject>', 'what they have in PENSTOCK_DEAD_LETTER_SUBJECT, if they have')
     .option(
       '--advisories <stream>',
       'stream that keeps what the server says about them',
+      jetStreamName,
       'PENSTOCK_ADVISORIES',
     )
     .option(
@@ -118,9 +124,9 @@ type PurgeOptions = FilterOptions & { readonly dryRun: boolean; readonly all: bo
 
 function withFilter(command: Command): Command {
   return command
-    .argument('<dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM')
-    .option('--stream <name>', 'only jobs of this stream')
-    .option('--consumer <name>', 'only jobs of this consumer')
+    .argument('<dead-letter-stream>', 'what the workers have in PENSTOCK_DEAD_LETTER_STREAM', jetStreamName)
+    .option('--stream <name>', 'only jobs of this stream', jetStreamName)
+    .option('--consumer <name>', 'only jobs of this consumer', jetStreamName)
     .option('--reason <reason>', 'only this reason, e.g. Discarded, AttemptsExhausted, Expired')
     .option('--sequence <n>', 'only the letter with this number', count)
     .option('--older-than <age>', 'only what was given up longer ago, e.g. 90s, 15m, 6h, 7d', age)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { Command, InvalidArgumentError } from 'commander';
 import { PenstockError } from '#common/errors.ts';
+import { exitCodeOf } from '#common/exitCode.ts';
 import { readConfig } from './config.ts';
 import { addDlqCommands } from './dlqCommand.ts';
 import { addPartitionsCommands } from './partitionsCommand.ts';
@@ -124,6 +125,9 @@ the answer: 0 done, 65 give up, others again.
 All settings come from the environment: PENSTOCK_STREAM and PENSTOCK_CONSUMER are required, NATS_URL defaults to
 nats://127.0.0.1:4222; docs/worker.md lists the rest.
 
+Exit codes: 0 ended as asked; 1 failed, or NATS did not confirm the goodbye; 2 wrong settings or handler;
+3 ended because its memory passed PENSTOCK_MAX_MEMORY_MIB.
+
 Examples:
   PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker examples/handlers/hello.ts
   PENSTOCK_STREAM=JOBS PENSTOCK_CONSUMER=hello penstock worker http://127.0.0.1:8080/jobs
@@ -172,33 +176,19 @@ program
     );
   });
 
-/** Errors of what was typed or given, not of what was done with it. */
-const wrongInput = [
-  'InvalidConfiguration',
-  'InvalidPolicy',
-  'InvalidTrace',
-  'InvalidService',
-  'InvalidPeer',
-  'PartitionsRefused',
-  'InvalidRecord',
-];
-
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exit(exitCodeOf(error));
+  process.exit(report(error));
 }
 // Sockets and timers that a failed part may have left open must not keep an ended program alive.
 process.exit();
 
-function exitCodeOf(error: unknown): number {
+/** @returns the exit code. */
+function report(error: unknown): number {
   if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? 0 : 2; // commander has said it.
-  if (!(error instanceof PenstockError)) {
-    console.error(error);
-    return 1;
-  }
-  console.error(`penstock: ${error.code}: ${error.message}`);
-  return wrongInput.includes(error.code) ? 2 : 1;
+  console.error(error instanceof PenstockError ? `penstock: ${error.code}: ${error.message}` : error);
+  return exitCodeOf(error);
 }
 
 function positive(text: string): number {

@@ -1,9 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { secondsToMs } from '#common/units.ts';
-import { jetStreamNamePattern } from '../worker/optionChecks.ts';
 import type { Layout } from '../worker/partitions/plan.ts';
 import { readConfig } from './config.ts';
+import { jetStreamName } from './jetStreamName.ts';
 import type { PartitionsArguments } from './partitions.ts';
 
 type ApplyOptions = {
@@ -43,8 +43,8 @@ export function addPartitionsCommands(program: Command): void {
   const apply = partitions
     .command('apply')
     .description('Create the consumers GROUP-0, GROUP-1 and so on, or change their number.')
-    .argument('<stream>', 'stream of the jobs', name)
-    .argument('<group>', 'begins the names of the consumers and the subjects of stored jobs', name)
+    .argument('<stream>', 'stream of the jobs', jetStreamName)
+    .argument('<group>', 'begins the names of the consumers and the subjects of stored jobs', jetStreamName)
     .option('--subjects <pattern>', "subjects of the jobs, e.g. 'orders.*.>'; wildcards are counted from 1")
     .option('--key <numbers>', 'which wildcards make the key, separated by commas', wildcards, [1])
     .option('--count <n>', 'number of partitions', upTo(1_000))
@@ -61,7 +61,11 @@ export function addPartitionsCommands(program: Command): void {
       1,
     )
     .option('--ack-wait-seconds <n>', 'after which the jobs of a dead worker come again', upTo(86_400), 30)
-    .option('--after <consumer>', 'first wait until this consumer of the time before has nothing left', name)
+    .option(
+      '--after <consumer>',
+      'first wait until this consumer of the time before has nothing left',
+      jetStreamName,
+    )
     .option('--dry-run', 'only say what would be done', false)
     .option('--json', 'print a JSON object', false)
     .action((stream: string, group: string, options: ApplyOptions) => {
@@ -74,8 +78,8 @@ export function addPartitionsCommands(program: Command): void {
   partitions
     .command('show')
     .description('Show the partitions, and what each has to do.')
-    .argument('<stream>', 'stream of the jobs', name)
-    .argument('<group>', 'what the consumers are named after', name)
+    .argument('<stream>', 'stream of the jobs', jetStreamName)
+    .argument('<group>', 'what the consumers are named after', jetStreamName)
     .option('--json', 'print one JSON object per partition', false)
     .action((stream: string, group: string, { json }: { json: boolean }) =>
       run({ stream, json, action: { kind: 'show', group } }),
@@ -99,11 +103,6 @@ function splitOf(
 async function run(args: PartitionsArguments): Promise<void> {
   const { partitions } = await import('./partitions.ts');
   process.exitCode = await partitions(args, readConfig().nats);
-}
-
-function name(text: string): string {
-  if (jetStreamNamePattern.test(text)) return text;
-  throw new InvalidArgumentError(`"${text}" is not a name without blanks, dots, wildcards and slashes.`);
 }
 
 function wildcards(text: string): readonly number[] {

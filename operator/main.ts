@@ -1,6 +1,7 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '#common/clock.ts';
 import { PenstockError } from '#common/errors.ts';
+import { exitCodeOf } from '#common/exitCode.ts';
 import { createLogger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { readConfig } from './config.ts';
@@ -23,7 +24,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (!(error instanceof PenstockError)) throw error;
     console.error(`penstock-operator: ${error.code}: ${error.message}`);
-    return error.code === 'InvalidConfiguration' ? 2 : 1;
+    return exitCodeOf(error);
   }
 }
 

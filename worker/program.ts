@@ -1,4 +1,5 @@
 import { PenstockError, describeError } from '#common/errors.ts';
+import { exitCodeOf } from '#common/exitCode.ts';
 import type { Logger } from '#common/log.ts';
 import { listenForShutdown } from '#common/shutdown.ts';
 import { readConfig } from './config.ts';
@@ -17,8 +18,9 @@ const exitCodeOfMemory = 3;
  * @param handler path of a module whose default export is the handler, `http(s)://…`, or `exec:PROGRAM`.
  * @param args of that program.
  * @param environment settings; the process's own by default.
- * @returns the exit code: 0 when everything was settled or handed back; 1, after one line on stderr, when the worker
- *   could not work or NATS did not confirm its goodbye; 3 when it drained because its memory passed the ceiling.
+ * @returns the exit code: 0 when everything was settled or handed back; 1 when the worker could not work or NATS did
+ *   not confirm its goodbye; 2 when the settings or the handler are wrong; 3 when it drained because its memory passed
+ *   the ceiling. An error is one line on stderr.
  */
 export async function runWorkerProgram(
   handler: string,
@@ -46,7 +48,7 @@ export async function runWorkerProgram(
   } catch (error) {
     const code = error instanceof PenstockError ? error.code : 'UnexpectedError';
     process.stderr.write(`penstock worker: ${code}: ${describeError(error)}\n`);
-    return 1;
+    return exitCodeOf(error);
   }
 }
 

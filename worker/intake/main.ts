@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
 import { PenstockError, describeError } from '#common/errors.ts';
+import { exitCodeOf } from '#common/exitCode.ts';
 
 enableCompileCache();
 const { readConfig } = await import('./config.ts');
@@ -11,6 +12,6 @@ try {
 } catch (error) {
   const code = error instanceof PenstockError ? error.code : 'UnexpectedError';
   process.stderr.write(`penstock intake: ${code}: ${describeError(error)}\n`);
-  process.exit(code === 'InvalidConfiguration' ? 2 : 1);
+  process.exit(exitCodeOf(error));
 }
 process.exit(0);

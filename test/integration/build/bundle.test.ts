@@ -90,7 +90,7 @@ test('the worker says in one line what is wrong', async () => {
     PENSTOCK_STREAM: 'JOBS',
     PENSTOCK_CONSUMER: 'work',
   });
-  expect(await worker.ended).toBe(1);
+  expect(await worker.ended).toBe(2);
   expect(worker.stderr()).toMatch(
     /^penstock worker: HandlerNotFound: no handler module at \/nowhere\.mjs.*\n$/,
   );

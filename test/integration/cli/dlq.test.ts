@@ -176,8 +176,8 @@ describe('penstock dlq', () => {
     },
     'a stream name that is none': {
       args: ['list', 'a.>'],
-      code: 1,
-      says: /JetStreamUnreachable: stream a\.>/,
+      code: 2,
+      says: /"a\.>" is not a name without blanks, dots, wildcards and slashes/,
     },
     'an age that is none': {
       args: ['list', 'X', '--older-than', 'long'],

@@ -199,7 +199,7 @@ describe('batches', () => {
     expect(await worker.exit).toMatchObject({ code: 0 });
 
     await using wrong = spawnWorker(queue, 'batch.ts');
-    expect(await wrong.exit).toMatchObject({ code: 1 });
+    expect(await wrong.exit).toMatchObject({ code: 2 });
     expect(wrong.stderr()).toMatch(/has no default export; export default a function/);
   });
 

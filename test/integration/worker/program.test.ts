@@ -17,32 +17,51 @@ const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${na
 const names = { PENSTOCK_STREAM: 'S', PENSTOCK_CONSUMER: 'C', PENSTOCK_HTTP_PORT: 'off' };
 
 describe('the worker program says in one line what is wrong, and fails', () => {
-  const cases: Record<string, { file: string; environment: Record<string, string>; line: RegExp }> = {
+  const cases: Record<
+    string,
+    { file: string; environment: Record<string, string>; code: number; line: RegExp }
+  > = {
     'no handler there': {
       file: '/nowhere/handler.ts',
       environment: names,
+      code: 2,
       line: /^penstock worker: HandlerNotFound: no handler module at \/nowhere\/handler\.ts/,
     },
     'a handler that throws at load': {
       file: fixture('throwsAtLoad.ts'),
       environment: names,
+      code: 1,
       line: /^penstock worker: HandlerFailedToLoad: loading .*throwsAtLoad\.ts failed: no database configured\n$/,
     },
     'a module without a default export': {
       file: fixture('noDefault.ts'),
       environment: names,
+      code: 2,
       line: /^penstock worker: HandlerNotAFunction: .*noDefault\.ts has no default export/,
     },
     'settings that do not fit': {
       file: fixture('record.ts'),
       environment: { ...names, PENSTOCK_SLOTS: '-1' },
+      code: 2,
       line: /^penstock worker: InvalidConfiguration: invalid settings\n {2}PENSTOCK_SLOTS=-1: must be a whole number/,
     },
+    'no settings at all': {
+      file: fixture('record.ts'),
+      environment: {},
+      code: 2,
+      line: /^penstock worker: InvalidConfiguration: invalid settings\n {2}PENSTOCK_STREAM: is required\n/,
+    },
+    'settings that contradict each other': {
+      file: fixture('record.ts'),
+      environment: { ...names, PENSTOCK_DEAD_LETTER_STREAM: 'S' },
+      code: 2,
+      line: /^penstock worker: InvalidOptions: deadLetter\.stream is "S"/,
+    },
   };
-  for (const [name, { file, environment, line }] of Object.entries(cases)) {
+  for (const [name, { file, environment, code, line }] of Object.entries(cases)) {
     test(name, async () => {
       await using program = spawnProgram(file, environment);
-      expect(await program.exit).toEqual({ code: 1, signal: null });
+      expect(await program.exit).toEqual({ code, signal: null });
       expect(program.stderr()).toMatch(line);
     });
   }

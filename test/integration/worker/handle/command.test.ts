@@ -178,7 +178,7 @@ test('arguments for what takes none are refused', async () => {
     PENSTOCK_STREAM: 'S',
     PENSTOCK_CONSUMER: 'C',
   });
-  expect(await worker.ended).toBe(1);
+  expect(await worker.ended).toBe(2);
   expect(worker.stderr()).toMatch(/InvalidHandler: https:\/\/host\/ takes no arguments \(given: --fast\)/);
 });
 
@@ -188,7 +188,7 @@ test('threads for what is no module are refused', async () => {
     PENSTOCK_CONSUMER: 'C',
     PENSTOCK_HANDLER_THREADS: 'true',
   });
-  expect(await worker.ended).toBe(1);
+  expect(await worker.ended).toBe(2);
   expect(worker.stderr()).toContain('only a module runs in threads; leave it out for exec:cat');
 });
 
