@@ -63,7 +63,19 @@ export type NatsSettings = {
   readonly keyFile?: string;
 };
 
+/** Settings that say nothing without their other half. */
+const pairs = [
+  ['NATS_USER', 'NATS_PASSWORD'],
+  ['NATS_CERT', 'NATS_KEY'],
+] as const;
+
+/** @throws PenstockError `InvalidConfiguration`, when one half of a pair is missing. */
 export function compileNatsSettings(parsed: z.infer<typeof natsEnvironmentSchema>): NatsSettings {
+  for (const [one, other] of pairs) {
+    if ((parsed[one] === undefined) === (parsed[other] === undefined)) continue;
+    const [given, missing] = parsed[one] === undefined ? [other, one] : [one, other];
+    throw new PenstockError('InvalidConfiguration', `${given} has no effect without ${missing}; set both`);
+  }
   return {
     servers: parsed.NATS_URL,
     inboxPrefix: parsed.NATS_INBOX_PREFIX,

@@ -91,8 +91,13 @@ export const workerPoolSpecSchema = z
     sources: z
       .array(sourceSchema)
       .min(1)
-      .max(8)
-      .describe('Consumers that these replicas work on; demand is the sum over them.')
+      .max(8, {
+        error:
+          'must have at most 8 entries, as each is read in every pass, for replicas that serve them all; give the others a WorkerPool with workers of its own',
+      })
+      .describe(
+        'Consumers that these replicas work on; demand is the sum over them. What is beyond 8 needs a WorkerPool with workers of its own.',
+      )
       .meta({
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['connection', 'stream', 'consumer'],

@@ -69,11 +69,19 @@ export const workerEnvironmentSchema = z.object({
   PENSTOCK_LIMITS: z
     .string()
     .transform((given, context) => {
-      const entries = given.split(',').map((entry) => entry.split('='));
-      if (entries.every(([name, most]) => name?.trim() !== '' && Number(most) > 0)) {
-        return Object.fromEntries(entries.map(([name = '', most]) => [name.trim(), Number(most)]));
+      const entries = given.split(',').map((entry) => {
+        const [name = '', most, ...rest] = entry.split('=');
+        return { name: name.trim(), most: rest.length === 0 ? Number(most) : NaN };
+      });
+      const names = new Set(entries.map(({ name }) => name));
+      const isFit = entries.every(({ name, most }) => name !== '' && most > 0);
+      if (isFit && names.size === entries.length) {
+        return Object.fromEntries(entries.map(({ name, most }) => [name, most]));
       }
-      context.addIssue({ code: 'custom', message: 'must be NAME=NUMBER, several separated by commas' });
+      context.addIssue({
+        code: 'custom',
+        message: isFit ? 'must name each limit once' : 'must be NAME=NUMBER, several separated by commas',
+      });
       return z.NEVER;
     })
     .optional()
@@ -478,6 +486,12 @@ function requireCompany(environment: Environment, threads: boolean): void {
     throw new PenstockError(
       'InvalidConfiguration',
       `${name}=${given}: has no effect without ${needed.join(' or ')}`,
+    );
+  }
+  if (environment['PENSTOCK_HTTP_PORT'] === 'off' && isSet('PENSTOCK_HTTP_HOST')) {
+    throw new PenstockError(
+      'InvalidConfiguration',
+      `PENSTOCK_HTTP_HOST=${environment['PENSTOCK_HTTP_HOST']}: has no effect with PENSTOCK_HTTP_PORT=off; leave out one of them`,
     );
   }
   if (!threads || !isSet('PENSTOCK_MAX_SLOTS')) return;

@@ -198,10 +198,7 @@ export function compileOptions(options: WorkerOptions): Settings {
     jobTimeoutMs: requireMs('jobTimeoutMs', options.jobTimeoutMs ?? workerDefaults.jobTimeoutMs),
     abortGraceMs: requireMs('abortGraceMs', options.abortGraceMs ?? workerDefaults.abortGraceMs),
     maxAttempts: requireCount('maxAttempts', options.maxAttempts ?? workerDefaults.maxAttempts, 1),
-    backoff: {
-      baseMs: requireMs('backoff.baseMs', options.backoff?.baseMs ?? workerDefaults.backoffBaseMs),
-      maxMs: requireMs('backoff.maxMs', options.backoff?.maxMs ?? workerDefaults.backoffMaxMs),
-    },
+    backoff: compileBackoff(options.backoff ?? {}),
     retryBudget: options.retryBudget && compileBudget(options.retryBudget),
     breaker: options.breaker && compileBreaker(options.breaker),
     forgivenStream: forgivenStream === undefined ? undefined : requireName('forgivenStream', forgivenStream),
@@ -227,7 +224,11 @@ export function compileOptions(options: WorkerOptions): Settings {
     },
     create: createConsumer && {
       ackWaitMs: requireMs('createConsumer.ackWaitMs', createConsumer.ackWaitMs ?? workerDefaults.ackWaitMs),
-      maxAckPending: createConsumer.maxAckPending ?? workerDefaults.maxAckPending,
+      maxAckPending: requireCount(
+        'createConsumer.maxAckPending',
+        createConsumer.maxAckPending ?? workerDefaults.maxAckPending,
+        1,
+      ),
     },
     graceMs: requireMs('graceMs', options.graceMs ?? workerDefaults.graceMs),
     maxMemoryMiB:
@@ -237,6 +238,14 @@ export function compileOptions(options: WorkerOptions): Settings {
     replica: requireReplica(options.replica ?? `${hostname()}-${process.pid}`),
     logger: options.logger ?? createLogger('worker', 'info'),
   };
+  requireSense(options, settings);
+  return settings;
+}
+
+/** Settings that contradict each other, or have no effect. */
+function requireSense(options: WorkerOptions, settings: Settings): void {
+  const { stream, consumers, batch, breaker, jobTimeoutMs, abortGraceMs, forgivenStream } = settings;
+  const { createConsumer, deadLetter, dedupe } = options;
   if (consumers.length > settings.slots) {
     throw invalidOption(
       'slots',
@@ -263,7 +272,37 @@ export function compileOptions(options: WorkerOptions): Settings {
   if (settings.admission?.overload.kind === 'reject' && forgivenStream === undefined) {
     throw invalidOption('overload', 'reject', 'needs forgivenStream, or each rejection counts as an attempt');
   }
-  return settings;
+  if (options.breaker?.slowRatio !== undefined && breaker?.slowMs === Infinity) {
+    throw invalidOption(
+      'breaker.slowRatio',
+      options.breaker.slowRatio,
+      'has no effect without breaker.slowMs, which says what is slow',
+    );
+  }
+  const latestMs = jobTimeoutMs + abortGraceMs;
+  if (breaker !== undefined && breaker.slowMs !== Infinity && breaker.slowMs >= latestMs) {
+    throw invalidOption(
+      'breaker.slowMs',
+      breaker.slowMs,
+      `must be below jobTimeoutMs + abortGraceMs (${latestMs}), after which no job succeeds`,
+    );
+  }
+  if (dedupe?.create === false && dedupe.ttlMs !== undefined) {
+    throw invalidOption(
+      'dedupe.ttlMs',
+      dedupe.ttlMs,
+      'has no effect on a bucket that is there; leave it out, or leave out create: false',
+    );
+  }
+}
+
+function compileBackoff({
+  maxMs = workerDefaults.backoffMaxMs,
+  baseMs = Math.min(workerDefaults.backoffBaseMs, maxMs),
+}: Partial<BackoffPolicy>): BackoffPolicy {
+  const backoff = { baseMs: requireMs('backoff.baseMs', baseMs), maxMs: requireMs('backoff.maxMs', maxMs) };
+  if (baseMs <= maxMs) return backoff;
+  throw invalidOption('backoff.baseMs', baseMs, `must be at most backoff.maxMs (${maxMs}); raise that, too`);
 }
 
 function compileAdaptive({
@@ -279,7 +318,9 @@ function compileAdaptive({
       'does not go with batches, whose latency says nothing of their number',
     );
   }
-  return { floor: slots, ceiling: requireCount('maxSlots', maxSlots, slots) };
+  const ceiling = requireCount('maxSlots', maxSlots, slots);
+  if (ceiling > slots) return { floor: slots, ceiling };
+  throw invalidOption('maxSlots', maxSlots, `has no effect beside as many slots (${slots}); leave it out`);
 }
 
 function compileLimits(limits: Readonly<Record<string, number>>): ReadonlyMap<string, number> {

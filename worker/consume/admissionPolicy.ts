@@ -67,6 +67,13 @@ export function compileAdmission(options: AdmissionOptions): AdmissionPolicy | u
     weight: compileWeight(options.weight),
     maxWaiting: requireCount('maxWaiting', maxWaiting, 1),
   };
+  if (key === undefined && options.maxWaiting !== undefined) {
+    throw invalidOption(
+      'maxWaiting',
+      maxWaiting,
+      'has no effect without key, as jobs wait for that of theirs',
+    );
+  }
   requireSense(policy);
   const isSet = key ?? options.rate ?? options.weight ?? options.overload;
   return isSet === undefined ? undefined : policy;

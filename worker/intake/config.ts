@@ -63,7 +63,7 @@ export const intakeEnvironmentSchema = z.object({
     .optional()
     .describe('Requests a second of this replica; beyond it, 503. Default none.'),
   PENSTOCK_INTAKE_RATE_BURST: count(1, 1_000_000)
-    .default(1)
+    .optional()
     .describe('Requests that may come at one moment after a pause. Default 1.'),
   PENSTOCK_INTAKE_STREAM: name.optional().describe('Stream of the consumer whose backlog is watched.'),
   PENSTOCK_INTAKE_CONSUMER: name.optional().describe('Consumer whose backlog is watched. Default none.'),
@@ -115,6 +115,16 @@ export function readConfig(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): IntakeConfig {
   const schema = intakeEnvironmentSchema.superRefine((given, context) => {
+    if (
+      given.PENSTOCK_INTAKE_RATE_BURST !== undefined &&
+      given.PENSTOCK_INTAKE_RATE_PER_SECOND === undefined
+    ) {
+      context.addIssue({
+        code: 'custom',
+        path: ['PENSTOCK_INTAKE_RATE_BURST'],
+        message: 'has no effect without PENSTOCK_INTAKE_RATE_PER_SECOND',
+      });
+    }
     const names = [
       'PENSTOCK_INTAKE_STREAM',
       'PENSTOCK_INTAKE_CONSUMER',
@@ -145,7 +155,7 @@ export function readConfig(
     mustBeJson: env.PENSTOCK_INTAKE_JSON,
     maxBodyBytes: env.PENSTOCK_INTAKE_MAX_BODY_BYTES,
     maxInFlight: env.PENSTOCK_INTAKE_MAX_IN_FLIGHT,
-    rate: perSecond === undefined ? undefined : { perSecond, burst: env.PENSTOCK_INTAKE_RATE_BURST },
+    rate: perSecond === undefined ? undefined : { perSecond, burst: env.PENSTOCK_INTAKE_RATE_BURST ?? 1 },
     backlog:
       stream === undefined || consumer === undefined || max === undefined
         ? undefined

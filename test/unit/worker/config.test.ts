@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readConfig, workerEnvironmentSchema } from '../../../worker/config.ts';
 import { compileOptions, workerDefaults } from '../../../worker/options.ts';
+import type { WorkerOptions } from '../../../worker/options.ts';
 
 const named = { PENSTOCK_STREAM: 'IMAGES', PENSTOCK_CONSUMER: 'thumbnails', PENSTOCK_LOG_LEVEL: 'silent' };
 
@@ -166,6 +167,26 @@ describe('the environment', () => {
       environment: { ...named, PENSTOCK_HANDLER_THREADS: 'true', PENSTOCK_MAX_SLOTS: '9' },
       message: /PENSTOCK_MAX_SLOTS=9: does not go with PENSTOCK_HANDLER_THREADS/,
     },
+    'limits that name one twice': {
+      environment: { ...named, PENSTOCK_LIMITS: 'database=3,database=4' },
+      message: /PENSTOCK_LIMITS=database=3,database=4: must name each limit once/,
+    },
+    'the address of a port that is off': {
+      environment: { ...named, PENSTOCK_HTTP_PORT: 'off', PENSTOCK_HTTP_HOST: '127.0.0.1' },
+      message: /PENSTOCK_HTTP_HOST=127\.0\.0\.1: has no effect with PENSTOCK_HTTP_PORT=off/,
+    },
+    'a user without a password': {
+      environment: { ...named, NATS_USER: 'me' },
+      message: /NATS_USER has no effect without NATS_PASSWORD; set both/,
+    },
+    'a password without a user': {
+      environment: { ...named, NATS_PASSWORD: 'secret' },
+      message: /^NATS_PASSWORD has no effect without NATS_USER; set both$/,
+    },
+    'a certificate without its key': {
+      environment: { ...named, NATS_CERT: 'tls.crt' },
+      message: /NATS_CERT has no effect without NATS_KEY; set both/,
+    },
     'one of several consumers that is no name': {
       environment: { ...named, PENSTOCK_CONSUMER: 'a,b.c' },
       message: /PENSTOCK_CONSUMER=a,b\.c: must be a name/,
@@ -222,4 +243,87 @@ describe('options', () => {
   for (const [name, { options, message }] of Object.entries(faults)) {
     test(`are refused with ${name}`, () => expect(() => compileOptions(options)).toThrow(message));
   }
+
+  /** Two that make no sense together, or one that has no effect without the other; without `but`, they are taken. */
+  const pairs: Record<
+    string,
+    { given: Partial<WorkerOptions>; but: Partial<WorkerOptions>; message: string }
+  > = {
+    'a first delay above the longest': {
+      given: { backoff: { maxMs: 2_000 } },
+      but: { backoff: { baseMs: 3_000, maxMs: 2_000 } },
+      message: 'backoff.baseMs is 3000: must be at most backoff.maxMs (2000); raise that, too',
+    },
+    'a first delay above the longest by default': {
+      given: { backoff: { baseMs: 300_000 } },
+      but: { backoff: { baseMs: 300_001 } },
+      message: 'backoff.baseMs is 300001: must be at most backoff.maxMs (300000)',
+    },
+    'a share of slow jobs, and none is slow': {
+      given: { breaker: { slowRatio: 0.2, slowMs: 50 } },
+      but: { breaker: { slowRatio: 0.2 } },
+      message: 'breaker.slowRatio is 0.2: has no effect without breaker.slowMs',
+    },
+    'slow jobs that have failed before': {
+      given: { jobTimeoutMs: 1_000, abortGraceMs: 500, breaker: { slowMs: 1_499 } },
+      but: { breaker: { slowMs: 1_500 } },
+      message: 'breaker.slowMs is 1500: must be below jobTimeoutMs + abortGraceMs (1500)',
+    },
+    'no room for slots to follow anything': {
+      given: { slots: 4, maxSlots: 5 },
+      but: { maxSlots: 4 },
+      message: 'maxSlots is 4: has no effect beside as many slots (4); leave it out',
+    },
+    'fewer slots at most than at first': {
+      given: { slots: 4 },
+      but: { maxSlots: 3 },
+      message: 'maxSlots is 3: must be a whole number, at least 4',
+    },
+    'slots that follow the latency, of batches': {
+      given: { batch: { size: 5 } },
+      but: { maxSlots: 5 },
+      message: 'maxSlots is 5: does not go with batches',
+    },
+    'weights in batches': {
+      given: { batch: { size: 5 } },
+      but: { weight: 'header:Cost' },
+      message: 'weight is "header:Cost": has no meaning in batches',
+    },
+    'a bound of those that wait for no key': {
+      given: { rate: { perSecond: 5 } },
+      but: { maxWaiting: 5 },
+      message: 'maxWaiting is 5: has no effect without key',
+    },
+    'the age of records in a bucket that it does not create': {
+      given: { dedupe: { bucket: 'DONE', create: false } },
+      but: { dedupe: { bucket: 'DONE', create: false, ttlMs: 5_000 } },
+      message: 'dedupe.ttlMs is 5000: has no effect on a bucket that is there',
+    },
+    'consumers without a slot for each': {
+      given: { consumer: ['a', 'b'], slots: 2 },
+      but: { slots: 1 },
+      message: 'slots is 1: must be at least the 2 consumers',
+    },
+    'partitions that it would have to create': {
+      given: { consumer: ['a', 'b'], slots: 2 },
+      but: { createConsumer: {} },
+      message: 'createConsumer is {}: makes no partitions',
+    },
+    'rejections that count as attempts': {
+      given: { key: 'header:A', keyRate: { perSecond: 1 } },
+      but: { overload: 'reject' },
+      message: 'overload is "reject": needs forgivenStream',
+    },
+  };
+  test.each(Object.entries(pairs))('are refused with %s', (_, { given, but, message }) => {
+    expect(() => compileOptions({ ...names, ...given })).not.toThrow();
+    expect(() => compileOptions({ ...names, ...given, ...but })).toThrow(message);
+  });
+
+  test('have a first delay that fits a short longest one', () => {
+    expect(compileOptions({ ...names, backoff: { maxMs: 200 } }).backoff).toEqual({
+      baseMs: 200,
+      maxMs: 200,
+    });
+  });
 });

@@ -8,7 +8,7 @@ import { createLogger } from '#common/log.ts';
 import { parseJson } from '../../consume/job.ts';
 import type { Job } from '../../consume/job.ts';
 import type { Handler } from '../context.ts';
-import { loadHandler } from '../module.ts';
+import { loadHandler, loadSlotState } from '../module.ts';
 import { HostPort } from './hostPort.ts';
 import type { AbortMessage, ThreadJob, ThreadOutcome, ThreadSetup, ThreadTask } from './messages.ts';
 import { ThreadContext } from './threadContext.ts';
@@ -31,7 +31,7 @@ process.on('unhandledRejection', (reason) => {
 export default async function run(task: ThreadTask): Promise<ThreadOutcome> {
   let loaded: Handler;
   try {
-    loaded = await (handler ??= loadHandler(handlerPath));
+    loaded = await (handler ??= load());
   } catch (error) {
     const code = error instanceof PenstockError ? error.code : 'HandlerFailedToLoad';
     return { kind: 'notLoaded', code, message: describeError(error) };
@@ -48,6 +48,16 @@ export default async function run(task: ThreadTask): Promise<ThreadOutcome> {
   } finally {
     current = undefined;
   }
+}
+
+/** Of what a module may export, threads take the handler only. */
+async function load(): Promise<Handler> {
+  const found = await loadHandler(handlerPath);
+  if ((await loadSlotState(handlerPath)) === undefined) return found;
+  throw new PenstockError(
+    'InvalidHandler',
+    `${handlerPath} exports slotState, which has no effect in threads; keep it in a variable of the module, or leave out PENSTOCK_HANDLER_THREADS`,
+  );
 }
 
 function jobOf(task: ThreadJob): Job {

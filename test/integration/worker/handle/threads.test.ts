@@ -244,6 +244,7 @@ describe('threads', () => {
     ['/nowhere.ts', 'HandlerNotFound'],
     ['throwsAtLoad.ts', 'HandlerFailedToLoad'],
     ['noDefault.ts', 'HandlerNotAFunction'],
+    ['slotState.ts', 'InvalidHandler'],
   ])('that cannot load %s end the worker with %s', async (file, code) => {
     await using queue = await Queue.create(nats.url);
     await using worker = await beginWorker(queue.options(), threads(file));

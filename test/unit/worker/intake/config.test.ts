@@ -45,6 +45,10 @@ const refused: Record<string, { environment: Record<string, string>; says: RegEx
     environment: { ...routes, PENSTOCK_INTAKE_MAX_BACKLOG: '5' },
     says: /PENSTOCK_INTAKE_STREAM: is required beside the other two[^]*PENSTOCK_INTAKE_CONSUMER/,
   },
+  'a burst of no rate': {
+    environment: { ...routes, PENSTOCK_INTAKE_RATE_BURST: '5' },
+    says: /PENSTOCK_INTAKE_RATE_BURST=5: has no effect without PENSTOCK_INTAKE_RATE_PER_SECOND/,
+  },
   'a port that is none': {
     environment: { ...routes, PENSTOCK_INTAKE_PORT: '70000' },
     says: /PENSTOCK_INTAKE_PORT=70000/,

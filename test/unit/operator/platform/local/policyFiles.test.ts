@@ -80,6 +80,13 @@ describe('a mistake is named with file, line, field, value and remedy', () => {
       ),
       says: /^policy\.yaml:7: spec\.sources: names the same consumer twice/,
     },
+    'more sources than one pool can have': {
+      text: all.replace(
+        '  minReplicas',
+        `${Array.from({ length: 8 }, (_, n) => `  - {connection: nats, stream: IMAGES, consumer: c${n}}`).join('\n')}\n  minReplicas`,
+      ),
+      says: /^policy\.yaml:7: spec\.sources: must have at most 8 entries, as each is read in every pass, .*; give the others a WorkerPool/,
+    },
     'a connection that is not there': {
       text: pool + workload,
       says: /^policy\.yaml:7: spec\.sources\.0\.connection: there is no NatsConnection "nats" in namespace default$/,
