@@ -11,6 +11,7 @@ import type { Parts, PassDetails, PoolState } from './pass.ts';
 import { isAtRest, isStill, lastStill, restAfter } from './rest.ts';
 import type { Rest, Saying } from './rest.ts';
 import { Stages } from './stages.ts';
+import { Turns } from './turns.ts';
 
 export type ControllerOptions = {
   /** Time from one look at a pool to the next. */
@@ -25,7 +26,7 @@ export type ControllerOptions = {
   readonly onPassError: (pool: string, error: Error) => void;
 };
 
-/** Passes of a round that run in one go; then it is the turn of others, the renewal of the lease among them. */
+/** Passes of all rounds together. One takes 0.1 ms, so that a request is never held up for long. */
 const passesPerTurn = 20;
 /** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
 const soonestMs = 100;
@@ -64,6 +65,7 @@ export class Controller {
   readonly #log: Logger;
   readonly #members = new Map<string, Member>();
   readonly #stages = new Stages();
+  readonly #turns = new Turns(passesPerTurn);
   readonly #rounds: Rounds<Member>;
 
   constructor(parts: Parts, options: ControllerOptions, log: Logger) {
@@ -150,7 +152,6 @@ export class Controller {
     const { clock } = this.#parts;
     const sinceMs = clock.monotonicMs();
     await refresh(members, sinceMs);
-    let passes = 0;
     for (const member of members) {
       // A pass that outlasts the period makes the next one late.
       member.overdueMs ??= dueMs;
@@ -160,10 +161,11 @@ export class Controller {
         member.overdueMs = undefined;
         continue;
       }
+      while (!this.#turns.take()) await this.#turns.next();
+      // In the meantime it may have begun, or the pool may have gone.
+      if (member.isGone || member.running !== undefined) continue;
       this.#start(member, { sinceMs, dueMs: member.overdueMs });
       member.overdueMs = undefined;
-      passes += 1;
-      if (passes % passesPerTurn === 0) await new Promise(setImmediate);
     }
   }
 
