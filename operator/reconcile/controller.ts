@@ -154,7 +154,7 @@ export class Controller {
     await refresh(members, sinceMs);
     for (const member of members) {
       // A pass that outlasts the period makes the next one late.
-      member.overdueMs ??= dueMs;
+      const overdueMs = (member.overdueMs ??= dueMs);
       if (member.running !== undefined) continue;
       if (this.#staysAtRest(member)) {
         this.#options.onStill({ latenessMs: clock.monotonicMs() - dueMs });
@@ -162,10 +162,7 @@ export class Controller {
         continue;
       }
       while (!this.#turns.take()) await this.#turns.next();
-      // In the meantime it may have begun, or the pool may have gone.
-      if (member.isGone || member.running !== undefined) continue;
-      this.#start(member, { sinceMs, dueMs: member.overdueMs });
-      member.overdueMs = undefined;
+      this.#start(member, { sinceMs, dueMs: overdueMs });
     }
   }
 
@@ -188,7 +185,10 @@ export class Controller {
     return true;
   }
 
+  /** Unless it is under way already, or the pool has gone. */
   #start(member: Member, times: LookTimes): void {
+    if (member.isGone || member.running !== undefined) return;
+    member.overdueMs = undefined;
     clearTimeout(member.soon);
     member.running = this.#pass(member, times).finally(() => (member.running = undefined));
   }
@@ -229,10 +229,7 @@ export class Controller {
   #lookSoon(member: Member, dueMs: number): void {
     if (member.isGone) return;
     member.soon = setTimeout(
-      () => {
-        if (member.running !== undefined) return;
-        this.#start(member, { sinceMs: this.#parts.clock.monotonicMs(), dueMs });
-      },
+      () => this.#start(member, { sinceMs: this.#parts.clock.monotonicMs(), dueMs }),
       Math.max(0, dueMs - this.#parts.clock.monotonicMs()),
     );
   }
