@@ -18,7 +18,7 @@ export const natsConnectionSpecSchema = z
           .string()
           .max(512)
           .regex(
-            /^(?:nats|tls|wss):\/\/[^\p{Z}\p{Cc},/@]+$/u,
+            /^(?:nats|tls|wss):\/\/[^\s,/@]+$/,
             'must look like nats://HOST:PORT, without user information',
           ),
       )

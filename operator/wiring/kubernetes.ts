@@ -110,7 +110,7 @@ export async function runKubernetesOperator(
   }
 
   await using _http = await serveHttp(config.http.host, config.http.port, {
-    '/metrics': () => metrics.reply(),
+    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
     ...poolRoutes(passes, () => elector.isLeading()),
     '/healthz': () => health(collections),
     '/readyz': () => readiness(collections),
@@ -189,7 +189,7 @@ function readiness(collections: Collections): ReturnType<typeof text> {
     states.filter(({ problem }) => problem !== undefined).map(({ namespace }) => namespace),
   );
   const problems = states.flatMap(({ namespace, problem }) =>
-    problem === undefined ? [] : `${namespace === '' ? '' : `${namespace}: `}${problem}`,
+    problem === undefined ? [] : `${namespace === '' ? '' : `${namespace}: `}${problem.message}`,
   );
   const isReady = states.some(({ namespace }) => !held.has(namespace));
   return isReady

@@ -71,7 +71,11 @@ export async function startLocalOperator(
     options.httpPort === undefined
       ? undefined
       : await serveHttp('127.0.0.1', options.httpPort, {
-          '/metrics': () => metrics.reply(),
+          '/metrics': async () => ({
+            status: 200,
+            contentType: metrics.contentType,
+            body: await metrics.render(),
+          }),
           ...poolRoutes(passes, () => true),
           '/healthz': () => text(200, 'ok\n'),
           '/readyz': () => text(200, 'ok\n'),
@@ -82,9 +86,9 @@ export async function startLocalOperator(
   const timer = setInterval(() => {
     platform.tick();
     controller.sync();
-    const keys = new Set(platform.pools().map(({ key }) => key));
+    const keys = platform.pools().map(({ key }) => key);
     metrics.keepOnly(keys);
-    passes.keepOnly(keys);
+    passes.keepOnly(new Set(keys));
     connections
       .closeUnused()
       .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));

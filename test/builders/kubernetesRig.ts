@@ -144,7 +144,10 @@ export async function makePodsReady(api: ApiClient, namespace: string): Promise<
   }
 }
 
-async function clientConfig(api: ApiServer, token = api.tokens.admin): Promise<KubeConfig> {
+/** An API server, or what stands before one. */
+type Reachable = Pick<ApiServer, 'url' | 'certificate' | 'tokens'>;
+
+async function clientConfig(api: Reachable, token = api.tokens.admin): Promise<KubeConfig> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig(api.url, await api.certificate(), token));
   return config;
@@ -156,7 +159,7 @@ export type KubernetesRig = AsyncDisposable & {
 };
 
 /** The platform as the operator uses it, looking at one namespace. */
-export async function kubernetesRig(api: ApiServer, namespace: string): Promise<KubernetesRig> {
+export async function kubernetesRig(api: Reachable, namespace: string): Promise<KubernetesRig> {
   const transport = new Transport(await clientConfig(api));
   const client = new Api(transport);
   const collect = collector(client, [namespace], tools);

@@ -7,8 +7,8 @@ import { PodIndex } from './podIndex.ts';
 import { readPod } from './pods.ts';
 import type { Pod } from './pods.ts';
 import { ResourceCache } from './resourceCache.ts';
-import type { CacheOptions } from './resourceCache.ts';
-import { isOtherPool, readAutoscaler, readConnection, readPool } from './resources.ts';
+import type { CacheOptions, Problem } from './resourceCache.ts';
+import { readAutoscaler, readConnection, readPool } from './resources.ts';
 import type { AutoscalerResource, PoolResource } from './resources.ts';
 
 /** The caches of one kind, by namespace; a single one under '' for all of the cluster. */
@@ -16,10 +16,9 @@ type Caches<T> = ReadonlyMap<string, ResourceCache<T>>;
 
 export type WatchState = {
   readonly namespace: string;
-  /** Time since the server last said anything about it, milliseconds; undefined before the first list. */
+  /** Time since the server last said anything about it, milliseconds; undefined while there is a problem. */
   readonly ageMs: number | undefined;
-  /** Why it has not been listed yet. */
-  readonly problem: string | undefined;
+  readonly problem: Problem | undefined;
 };
 
 /** One kind over all namespaces that we look at. */
@@ -49,13 +48,13 @@ export class Collection<T> {
     await Promise.all([...this.#caches.values()].map((cache) => cache.tried));
   }
 
-  /** Grows with each change that is news. */
+  /** Grows with each change. */
   get version(): number {
     return [...this.#caches.values()].reduce((sum, { version }) => sum + version, 0);
   }
 
   /** Why nothing is known in a namespace, e.g. which right is missing; undefined once it has been listed. */
-  problemIn(namespace: string): string | undefined {
+  problemIn(namespace: string): Problem | undefined {
     return this.cacheOf(namespace)?.problem;
   }
 
@@ -123,7 +122,7 @@ export function createCollections(collect: Collect): Collections {
   const autoscaling = ['apis', 'autoscaling', 'v2'];
   const keda = ['apis', 'keda.sh', 'v1alpha1'];
   return {
-    pools: new Collection(collect(ours, 'workerpools', { read: readPool, isNews: isOtherPool })),
+    pools: new Collection(collect(ours, 'workerpools', { read: readPool })),
     connections: new Collection(collect(ours, 'natsconnections', { read: readConnection })),
     pods: new PodCollection(collect),
     autoscalers: new Collection(collect(autoscaling, 'horizontalpodautoscalers', { read: readAutoscaler })),

@@ -161,7 +161,7 @@ export class KubernetesPlatform implements Platform {
   #sort(): Sorted {
     const { pools, autoscalers, scaledObjects } = this.#parts.collections;
     const problems = Object.values(this.#needed()).flatMap((collection) =>
-      [...collection.states()].map(({ problem = '' }) => problem),
+      [...collection.states()].map(({ problem }) => problem?.message ?? ''),
     );
     const version = [pools.version, autoscalers.version, scaledObjects.version, ...problems].join(' ');
     if (this.#sorted?.version !== version) this.#sorted = { version, value: this.#sortAnew() };
@@ -178,15 +178,13 @@ export class KubernetesPlatform implements Platform {
     for (const { target, name } of scaledObjects.values()) owners.set(target, `ScaledObject ${name} of KEDA`);
     const accepted: Pool[] = [];
     const refused: Refusal[] = [];
-    const unseenIn = new Map<string, string | undefined>();
     const byAge = [...pools.values()].sort((a, b) => a.createdMs - b.createdMs || (a.uid < b.uid ? -1 : 1));
     for (const pool of byAge) {
       if ('problem' in pool.policy) {
         refused.push({ pool, reason: 'Invalid', message: pool.policy.problem });
         continue;
       }
-      if (!unseenIn.has(pool.namespace)) unseenIn.set(pool.namespace, this.#unseenIn(pool.namespace));
-      const unseen = unseenIn.get(pool.namespace);
+      const unseen = this.#unseenIn(pool.namespace);
       if (unseen !== undefined) {
         refused.push({ pool, reason: 'CannotWatch', message: unseen });
         continue;
@@ -212,8 +210,11 @@ export class KubernetesPlatform implements Platform {
   #unseenIn(namespace: string): string | undefined {
     for (const [plural, collection] of Object.entries(this.#needed())) {
       const problem = collection.problemIn(namespace);
-      if (problem !== undefined)
-        return `the ${plural} here cannot be watched: ${problem}; the operator's role must allow list and watch on them, as that of the chart does`;
+      if (problem === undefined) continue;
+      const remedy = problem.isForbidden
+        ? "the operator's role must allow list and watch on them, as that of the chart does"
+        : 'they are asked for again until the API server tells them';
+      return `the ${plural} here cannot be watched: ${problem.message}; ${remedy}`;
     }
     return undefined;
   }

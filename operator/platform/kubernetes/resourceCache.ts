@@ -35,8 +35,6 @@ export type CacheOptions<T> = {
    * every two minutes. Default false.
    */
   readonly isOptional?: boolean;
-  /** Whether a change counts for the version. Default: each does. */
-  readonly isNews?: (before: T | undefined, after: T | undefined) => boolean;
   /** Called with each change, after it. */
   readonly onChange?: (before: T | undefined, after: T | undefined) => void;
   /** Default: a watch lasts 60 to 90 s, and is given up 15 s after its end. */
@@ -49,8 +47,16 @@ export type WatchTimes = {
   readonly deadAfterMs: number;
 };
 
+/** Why nothing is known of a collection, or nothing any more. */
+export type Problem = {
+  readonly message: string;
+  /** Whether the API server refused it for want of a right, and not for another reason, or none yet. */
+  readonly isForbidden: boolean;
+};
+
 type Change<T> = { readonly before: T | undefined; readonly after: T | undefined };
 
+const notListed: Problem = { message: 'not listed yet', isForbidden: false };
 const pageSize = '500';
 const watchTimes: WatchTimes = { seconds: { atLeast: 60, spread: 30 }, deadAfterMs: 15_000 };
 const relistAfterMs = 600_000;
@@ -83,8 +89,9 @@ export class ResourceCache<T> {
   #resourceVersion: string | undefined;
   #listedMs = 0;
   #heardMs: number | undefined;
-  #lastError: string | undefined;
-  #missingRight: string | undefined;
+  #failure: Problem | undefined;
+  /** From a right that was refused until a watch is open. */
+  #lacksRight = false;
   #version = 0;
   readonly #tried = Promise.withResolvers<undefined>();
 
@@ -114,25 +121,29 @@ export class ResourceCache<T> {
     return this.#tried.promise;
   }
 
-  /** Grows with each change that is news. */
+  /** Grows with each change. */
   get version(): number {
     return this.#version;
   }
 
-  /** Time since the server last said anything about it, milliseconds; undefined before the first list. */
+  /**
+   * Time since the server last said anything about it, milliseconds; undefined before the first list, and while a right
+   * is missing: with the one to list alone, lists come between the refusals.
+   */
   get ageMs(): number | undefined {
-    return this.#heardMs === undefined ? undefined : this.#clock.monotonicMs() - this.#heardMs;
+    return this.#heardMs === undefined || this.#lacksRight
+      ? undefined
+      : this.#clock.monotonicMs() - this.#heardMs;
   }
 
   /** Why it is not current; undefined while it is. */
   get lastError(): string | undefined {
-    return this.#lastError;
+    return this.#failure?.message;
   }
 
-  /** Why nothing is known of it, or nothing any more; undefined after the first list, while we may watch. */
-  get problem(): string | undefined {
-    if (this.#missingRight !== undefined) return this.#missingRight;
-    return this.#heardMs === undefined ? (this.#lastError ?? 'not listed yet') : undefined;
+  /** Undefined after the first list, while we may watch. */
+  get problem(): Problem | undefined {
+    return this.#heardMs === undefined || this.#lacksRight ? (this.#failure ?? notListed) : undefined;
   }
 
   /** Runs until the signal. */
@@ -147,7 +158,7 @@ export class ResourceCache<T> {
         const isDue = startedMs - this.#listedMs > relistAfterMs;
         if (this.#resourceVersion === undefined || isDue) await this.#list();
         await this.#watch(signal);
-        this.#lastError = undefined;
+        this.#failure = undefined;
         pauseMs = retryMs.first;
       } catch (error) {
         if (isOver()) return;
@@ -158,14 +169,15 @@ export class ResourceCache<T> {
           continue;
         }
         if (isExpired(error) || isUnreadable(error)) this.#resourceVersion = undefined;
-        this.#lastError = describeError(error);
+        const message = describeError(error);
+        this.#failure = { message, isForbidden: isForbidden(error) };
         this.#tried.resolve(undefined);
         if (isForbidden(error)) {
-          this.#forbidden(this.#lastError);
+          this.#forbidden(message);
           await sleep(forbiddenAgainMs * (0.5 + this.#random() / 2), signal);
           continue;
         }
-        this.#log.warn({ error: this.#lastError }, 'watch interrupted');
+        this.#log.warn({ error: message }, 'watch interrupted');
         if (!isExpired(error)) pauseMs = Math.min(retryMs.longest, pauseMs * 2);
         askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       }
@@ -206,8 +218,8 @@ export class ResourceCache<T> {
   #forbidden(message: string): void {
     this.#resourceVersion = undefined;
     this.#heardMs = undefined;
-    if (this.#missingRight === undefined) this.#log.warn({ error: message }, 'a right is missing');
-    this.#missingRight = message;
+    if (!this.#lacksRight) this.#log.warn({ error: message }, 'a right is missing');
+    this.#lacksRight = true;
   }
 
   async #watch(stop: AbortSignal): Promise<void> {
@@ -231,7 +243,7 @@ export class ResourceCache<T> {
   async #follow(body: AsyncIterable<Uint8Array>): Promise<void> {
     this.#heard();
     // Not with the list already: the right to watch may be the one that is missing.
-    this.#missingRight = undefined;
+    this.#lacksRight = false;
     for await (const { type, object } of watchEvents(body, this.#options.path)) {
       this.#heard();
       this.#resourceVersion = bookmarkSchema.parse(object).metadata.resourceVersion;
@@ -243,7 +255,7 @@ export class ResourceCache<T> {
 
   #changed(before: T | undefined, after: T | undefined): void {
     if (before === after) return;
-    if (this.#options.isNews?.(before, after) ?? true) this.#version += 1;
+    this.#version += 1;
     this.#options.onChange?.(before, after);
   }
 

@@ -9,7 +9,7 @@ import { Api } from '../../../operator/platform/kubernetes/api.ts';
 import { ResourceCache } from '../../../operator/platform/kubernetes/resourceCache.ts';
 import type { Metadata, WatchTimes } from '../../../operator/platform/kubernetes/resourceCache.ts';
 import { Transport } from '../../../operator/platform/kubernetes/transport.ts';
-import { createNamespace, must } from '../../builders/kubernetesRig.ts';
+import { createNamespace, merge, must } from '../../builders/kubernetesRig.ts';
 import { until } from '../../builders/until.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
 import { kubeconfig } from '../../tools/controlPlane.ts';
@@ -118,6 +118,38 @@ describe('on a real API server', () => {
     expect(connections()).toBeGreaterThan(asked);
   });
 
+  test('a right to watch that is taken away is missed at the next watch, until it is given again', async () => {
+    const namespace = await createNamespace(server);
+    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+    const apiGroup = 'rbac.authorization.k8s.io';
+    const rules = (...verbs: readonly string[]): unknown => [
+      { apiGroups: [''], resources: ['configmaps'], verbs },
+    ];
+    await must(server, 'POST', `${rbac}/roles`, {
+      metadata: { name: 'sight' },
+      rules: rules('list', 'watch'),
+    });
+    await must(server, 'POST', `${rbac}/rolebindings`, {
+      metadata: { name: 'sight' },
+      roleRef: { apiGroup, kind: 'Role', name: 'sight' },
+      subjects: [{ apiGroup, kind: 'User', name: 'operator' }],
+    });
+    await using transport = transportTo(
+      kubeconfig(server.url, await server.certificate(), server.tokens.operator),
+    );
+    const brief = { seconds: { atLeast: 2, spread: 0 }, deadAfterMs: 5_000 };
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    await using seen = watch(new Api(transport), path, brief);
+    await until('all to be well', () => seen.cache.problem === undefined);
+    await must(server, 'PATCH', `${rbac}/roles/sight`, { rules: rules('list') }, merge);
+    await until('the right to be missed', () => seen.cache.problem?.isForbidden);
+    expect(seen.cache.problem?.message).toMatch(/cannot watch resource "configmaps"/);
+    await addConfigMap(namespace, 'meanwhile');
+    await must(server, 'PATCH', `${rbac}/roles/sight`, { rules: rules('list', 'watch') }, merge);
+    await until('all to be well again', () => seen.cache.problem === undefined);
+    expect(seen.names()).toContain('meanwhile');
+  });
+
   test('an API server that is away for a while costs nothing but the time', async () => {
     await using own = await startApiServer({ controllers: false });
     const namespace = await createNamespace(own);
@@ -199,6 +231,51 @@ describe('when the server will not go on', () => {
     await using seen = watch(new Api(transport), '/api/v1/things');
     await until('the new list', () => seen.names().join() === 'new');
     expect(lists).toBe(2);
+  });
+
+  const no = (response: ServerResponse, status: number, reason: string): void =>
+    void response.writeHead(status).end(JSON.stringify({ reason, message: reason, code: status }));
+
+  test('with the right to list but not to watch nothing is known, from the first refusal on', async () => {
+    const problems = new Set<unknown>();
+    let lists = 0;
+    const ages: unknown[] = [];
+    await using fake = await startFake((request, response) => {
+      if (isWatch(request)) {
+        // A list has just come: this is when it looked as if all were well.
+        if (lists > 1) {
+          ages.push(seen.cache.ageMs);
+          problems.add(seen.cache.problem?.isForbidden);
+        }
+        no(response, 403, 'Forbidden');
+      } else {
+        lists += 1;
+        response.end(list('1', 'listed'));
+      }
+    });
+    await using transport = transportToFake(fake.url);
+    await using seen = watch(new Api(transport), '/api/v1/things');
+    await until('two more watches', () => ages.length >= 2);
+    expect(new Set(ages)).toEqual(new Set([undefined]));
+    expect(problems).toEqual(new Set([true]));
+  });
+
+  test('a right that is missing is not blamed for what fails after it', async () => {
+    let answer: (response: ServerResponse) => void = (response) => no(response, 403, 'Forbidden');
+    await using fake = await startFake((request, response) => {
+      if (isWatch(request)) response.writeHead(200).flushHeaders();
+      else answer(response);
+    });
+    await using transport = transportToFake(fake.url);
+    await using seen = watch(new Api(transport), '/api/v1/things');
+    expect(seen.cache.problem).toEqual({ message: 'not listed yet', isForbidden: false });
+    await until('the right to be missed', () => seen.cache.problem?.isForbidden);
+    answer = (response) => no(response, 500, 'InternalError');
+    await until('the other reason', () => seen.cache.problem?.message.includes('InternalError'));
+    expect(seen.cache.problem?.isForbidden).toBe(false);
+    answer = (response) => void response.end(list('1', 'listed'));
+    await until('nothing to be wrong', () => seen.cache.problem === undefined);
+    expect(seen.cache.ageMs).toBeDefined();
   });
 
   const refusals: Record<string, { status: number; headers: Record<string, string> }> = {

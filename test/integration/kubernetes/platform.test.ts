@@ -15,6 +15,7 @@ import type { KubernetesRig } from '../../builders/kubernetesRig.ts';
 import { until } from '../../builders/until.ts';
 import { platformContract } from '../../contract/platform.ts';
 import type { PlatformUnderTest } from '../../contract/platform.ts';
+import { startApiProxy } from '../../tools/apiProxy.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
 import type { ApiServer } from '../../tools/apiServer.ts';
 
@@ -237,6 +238,27 @@ describe('pools', () => {
     expect(refusal).toMatchObject({ reason: 'TargetConflict', pool: { name: 'second' } });
     expect(refusal?.message).toMatch(/Deployment work is scaled by WorkerPool work; remove one of them/);
     expect(subject.platform.pools().map(({ key }) => key)).toEqual([subject.pool.key]);
+  });
+
+  test('one whose pods cannot be listed for an error of the API server says so, and blames no role', async () => {
+    const namespace = await createNamespace(api);
+    await createConnection(api, namespace, 'nats://nats.example:4222');
+    await createPool(api, namespace, 'work');
+    await using proxy = await startApiProxy(api);
+    proxy.setFault((request, response) => {
+      if (request.url?.includes(`/${namespace}/pods`) !== true) return false;
+      response.writeHead(500).end(JSON.stringify({ reason: 'InternalError', message: 'out of order' }));
+      return true;
+    });
+    await using rig = await kubernetesRig(proxy, namespace);
+    const refusal = await until('the refusal', () => rig.platform.refusals()[0]);
+    expect(refusal.reason).toBe('CannotWatch');
+    expect(refusal.message).toMatch(
+      /^the pods here cannot be watched: .*out of order; they are asked for again/,
+    );
+    expect(refusal.message).not.toContain('role');
+    proxy.setFault(() => false);
+    await until('the pool to be worked on', () => rig.platform.pools().length === 1);
   });
 
   test('one whose target another autoscaler scales is left alone, until that is gone', async () => {
