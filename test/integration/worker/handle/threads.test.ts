@@ -17,12 +17,12 @@ beforeAll(async () => {
 afterAll(() => nats[Symbol.asyncDispose]());
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
-const threads = (handler: string, count = 1): HandlerHost =>
+const threads = (handler: string, count = 1, killGraceMs = 100): HandlerHost =>
   openThreadHandler({
     handlerPath: fixture(handler),
     threads: count,
     memoryMb: 64,
-    killGraceMs: 100,
+    killGraceMs,
     logLevel: 'silent',
   });
 
@@ -188,9 +188,16 @@ describe('threads', () => {
   test('stop waiting for a limit at the abort, without being killed', async () => {
     await using queue = await Queue.create(nats.url);
     await ask(queue, 'greedy');
-    const host = threads('threads/sharing.ts');
+    // Long, so that only waiting on would cost the thread.
+    const graces = { killGraceMs: 30_000, abortGraceMs: 60_000 };
+    const host = threads('threads/sharing.ts', 1, graces.killGraceMs);
     await using worker = await startWorker(
-      queue.options({ limits: { database: 1 }, jobTimeoutMs: 4_000, backoff: { baseMs: 1, maxMs: 5 } }),
+      queue.options({
+        limits: { database: 1 },
+        jobTimeoutMs: 4_000,
+        abortGraceMs: graces.abortGraceMs,
+        backoff: { baseMs: 1, maxMs: 5 },
+      }),
       host,
     );
     await until(() => queue.isDone());
