@@ -35,8 +35,16 @@ const lateness = 'penstock_pass_lateness_seconds';
 const periodSeconds = 1;
 const requestsAtOnce = 16;
 
-/** Names of pools by where their connection leads: to the server, through a proxy that stops, to one that is mute. */
-const pools = { direct: names('direct', 400), cut: names('cut', 4), mute: names('mute', 4) };
+/**
+ * Names of pools by where their connection leads: to the server, through a proxy that stops, to one that is mute, to a
+ * port where nobody listens.
+ */
+const pools = {
+  direct: names('direct', 400),
+  cut: names('cut', 4),
+  mute: names('mute', 4),
+  refused: names('refused', 4),
+};
 
 let api: ApiServer;
 let nats: NatsServer;
@@ -84,6 +92,10 @@ async function startMuteServer(): Promise<AsyncDisposable & { url: string; accep
   };
 }
 
+/** Whether pools of that connection see their queue at first. */
+const isReached = (connectionName: string): boolean =>
+  connectionName === 'direct' || connectionName === 'cut';
+
 async function addPools(manager: JetStreamManager): Promise<void> {
   await manager.streams.add({ name: stream, subjects: ['jobs.>'] });
   const waiting = Object.entries(pools)
@@ -96,7 +108,7 @@ async function addPools(manager: JetStreamManager): Promise<void> {
         ack_policy: 'explicit',
         filter_subject: `jobs.${pool}`,
       });
-      await createDeployment(api, namespace, pool, connectionName === 'mute' ? 2 : 0);
+      await createDeployment(api, namespace, pool, isReached(connectionName) ? 0 : 2);
       const sources = [{ connection: connectionName, stream, consumer: pool }];
       await createPool(api, namespace, pool, { sources, maxReplicas: 3, zero: { idleSeconds: 1 } });
     }
@@ -133,7 +145,7 @@ const looks = (samples: Samples): number => total(samples, `${lateness}_count`);
 const looksWithinSecond = (samples: Samples): number => total(samples, `${lateness}_bucket`, /le="1"/);
 const readyPools = (samples: Samples): number => total(samples, 'penstock_pool_condition', /type="Ready"/);
 
-test('pools whose NATS is a black hole hold their replicas and say so, and 400 others keep their period', async () => {
+test('pools whose NATS is a black hole or refuses connections hold their replicas and say so, and 400 others keep their period', async () => {
   await using proxy = await startTcpProxy(nats.port);
   await using mute = await startMuteServer();
   await createConnection(api, namespace, nats.url, {}, 'direct');
@@ -141,7 +153,9 @@ test('pools whose NATS is a black hole hold their replicas and say so, and 400 o
   await createConnection(api, namespace, mute.url, {}, 'mute');
   const manager = await jetstreamManager(connection);
   await addPools(manager);
-  const port = at(await freePorts(1), 0);
+  const ports = await freePorts(2);
+  const port = at(ports, 0);
+  await createConnection(api, namespace, `nats://127.0.0.1:${at(ports, 1)}`, {}, 'refused');
   await using _program = operator({
     KUBECONFIG: join(folder, 'admin'),
     PENSTOCK_NAMESPACES: namespace,
@@ -151,7 +165,7 @@ test('pools whose NATS is a black hole hold their replicas and say so, and 400 o
     PENSTOCK_PERIOD_SECONDS: `${periodSeconds}`,
     POD_NAME: 'operator',
   });
-  const { direct, cut } = pools;
+  const { direct, cut, mute: muted, refused } = pools;
   for (const pool of cut) publish(pool, 600);
   await until('the cut pools to be scaled', () => haveReplicas(cut, 3));
   await until(
@@ -166,7 +180,7 @@ test('pools whose NATS is a black hole hold their replicas and say so, and 400 o
   const [busy, ...quiet] = direct;
   publish(busy ?? '', 600);
   await until('one of the others to be scaled', async () => (await replicas(busy ?? '')) > 0);
-  for (const [name, list] of Object.entries({ cut, mute: pools.mute })) {
+  for (const [name, list] of Object.entries({ cut, mute: muted, refused })) {
     for (const pool of list) {
       const condition = await until(`${pool} to say that it sees nothing`, async () => {
         const now = await ready(pool);
@@ -187,7 +201,7 @@ test('pools whose NATS is a black hole hold their replicas and say so, and 400 o
 
   expect(mute.accepted()).toBeGreaterThan(0);
   expect(await haveReplicas(cut, 3)).toBe(true);
-  expect(await haveReplicas(pools.mute, 2)).toBe(true);
+  expect(await haveReplicas([...muted, ...refused], 2)).toBe(true);
   expect(await haveReplicas(quiet.slice(0, 4), 0)).toBe(true);
   expect(readyPools(await scrape(port))).toBe(direct.length);
 });
