@@ -19,6 +19,7 @@ import {
 import { operator } from '../../builders/program.ts';
 import type { Program } from '../../builders/program.ts';
 import { until } from '../../builders/until.ts';
+import { startApiProxy } from '../../tools/apiProxy.ts';
 import { startApiServer } from '../../tools/apiServer.ts';
 import type { ApiServer } from '../../tools/apiServer.ts';
 import { kubeconfig } from '../../tools/controlPlane.ts';
@@ -50,7 +51,7 @@ afterAll(async () => {
 function start(
   namespace: string,
   name = 'operator',
-  user: 'admin' | 'operator' = 'admin',
+  user: 'admin' | 'operator' | 'proxied' = 'admin',
   port = 0,
   others: readonly string[] = [],
 ): Program {
@@ -496,6 +497,58 @@ describe('rights', () => {
     await must(api, 'PATCH', role, { rules: [...readOnly, scale] }, merge);
     await until('one replica', async () => (await replicas(namespace)) === 1);
   });
+});
+
+/** Calls of the operator about one pool, by what they are for; of lists and watches those of pods. */
+const calls: Readonly<Record<string, RegExp>> = {
+  list: /^GET .*\/pods\?(?!.*watch=true)/,
+  watch: /^GET .*\/pods\?.*watch=true/,
+  'reading a scale': /^GET .*\/deployments\/work\/scale/,
+  'writing a scale': /^PUT .*\/deployments\/work\/scale/,
+  status: /^PATCH .*\/workerpools\/work\/status/,
+  event: /^POST .*\/events/,
+};
+
+test('an API server that fails once at each call, in every way, delays the pools concerned and no other', async () => {
+  const answers: readonly (readonly [status: number, body: string])[] = [
+    [409, JSON.stringify({ reason: 'Conflict', message: 'changed', code: 409 })],
+    [429, JSON.stringify({ reason: 'TooManyRequests', message: 'slow down', code: 429 })],
+    [500, JSON.stringify({ reason: 'InternalError', message: 'out of order', code: 500 })],
+    [503, 'upstream connect error'],
+    [200, '{"metadata":'],
+  ];
+  const spared = await prepare({ minReplicas: 1 });
+  const faulty = await Promise.all(
+    answers.map(async (answer) => ({ answer, namespace: await prepare({ minReplicas: 1 }) })),
+  );
+  await using proxy = await startApiProxy(api);
+  await writeFile(join(folder, 'proxied'), kubeconfig(proxy.url, await api.certificate(), api.tokens.admin));
+  const fired = new Set<string>();
+  proxy.setFault(({ method, url }, response) => {
+    const call = `${method} ${url}`;
+    const kind = Object.keys(calls).find((name) => calls[name]?.test(call));
+    const hit = faulty.find(({ namespace }) => call.includes(`/namespaces/${namespace}/`));
+    if (kind === undefined || hit === undefined) return false;
+    const fault = `${hit.answer[0]} ${kind}`;
+    if (fired.has(fault)) return false;
+    fired.add(fault);
+    const [code, body] = hit.answer;
+    response.writeHead(code, { 'content-type': 'application/json' }).end(body);
+    return true;
+  });
+  const namespaces = faulty.map(({ namespace }) => namespace);
+  await using _program = start(spared, 'operator', 'proxied', 0, namespaces);
+  await until('the pool that is spared to be scaled', async () => (await replicas(spared)) === 1);
+  const all = answers.flatMap(([code]) => Object.keys(calls).map((kind) => `${code} ${kind}`));
+  await until('each call to have failed in each way', () => fired.size === all.length);
+  expect([...fired].sort()).toEqual(all.sort());
+  await until('one replica everywhere', async () =>
+    (await Promise.all(namespaces.map(replicas))).every((count) => count === 1),
+  );
+  for (const namespace of namespaces) {
+    await until('the pool to say how it is', async () => (await ready(namespace))?.status === 'True');
+  }
+  expect(await replicas(spared)).toBe(1);
 });
 
 describe('two operators', () => {
