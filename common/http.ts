@@ -3,10 +3,13 @@ import { PenstockError, toError } from './errors.ts';
 
 // Importing node:http evaluates its lazy exports, among them a whole WebSocket client: 12 MB and 50 ms.
 const { createServer } = process.getBuiltinModule('node:http');
+const { pipeline } = process.getBuiltinModule('node:stream/promises');
 
 export type Reply = { readonly status: number; readonly contentType: string; readonly body: string };
+/** One that is long: its pieces are made as fast as they are read. */
+export type LongReply = Omit<Reply, 'body'> & { readonly pieces: AsyncIterable<string> };
 /** GET handlers by exact path, or by all paths below one (`/pools/*`): these get the rest of the path. */
-export type Routes = Readonly<Record<string, (rest: string) => Reply | Promise<Reply>>>;
+export type Routes = Readonly<Record<string, (rest: string) => Reply | LongReply | Promise<Reply>>>;
 export type HttpServer = AsyncDisposable & { readonly port: number };
 
 /**
@@ -19,14 +22,17 @@ export async function serveHttp(host: string, port: number, routes: Routes): Pro
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const found = request.method === 'GET' ? find(routes, path) : undefined;
-    const answer = ({ status, contentType, body }: Reply): void => {
-      response.writeHead(status, { 'content-type': contentType }).end(body);
+    const answer = async (reply: Reply | LongReply): Promise<void> => {
+      response.writeHead(reply.status, { 'content-type': reply.contentType });
+      if ('body' in reply) response.end(reply.body);
+      // Whoever asked has gone, or the rest cannot be made: either way the answer ends unfinished.
+      else await pipeline(reply.pieces, response).catch(() => response.destroy());
     };
     if (found === undefined) {
-      answer(text(404, `nothing at ${path}; try ${Object.keys(routes).join(', ')}\n`));
+      void answer(text(404, `nothing at ${path}; try ${Object.keys(routes).join(', ')}\n`));
       return;
     }
-    Promise.resolve()
+    void Promise.resolve()
       .then(() => found.route(found.rest))
       .then(answer, (error: unknown) => answer(text(500, `${toError(error).message}\n`)));
   });

@@ -18,7 +18,7 @@ export const natsConnectionSpecSchema = z
           .string()
           .max(512)
           .regex(
-            /^(?:nats|tls|wss):\/\/[^\s,/@]+$/,
+            /^(?:nats|tls|wss):\/\/[^\p{Z}\p{Cc},/@]+$/u,
             'must look like nats://HOST:PORT, without user information',
           ),
       )

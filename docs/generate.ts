@@ -64,7 +64,7 @@ In the Prometheus text format at \`/metrics\`. A figure that is not known has no
 "absent" and never a false 0. Series of a pool are removed with it.
 `,
     '## Operator\n\nLabel `pool` is namespace/name. Beside these there are the usual ones of the process and of Node.\n',
-    table(['metric', 'type', 'meaning'], metrics(await new OperatorMetrics().render())),
+    table(['metric', 'type', 'meaning'], metrics(await operatorMetrics())),
     '\n## Worker\n\nLabels `stream` and `consumer` on each.\n',
     table(['metric', 'type', 'meaning'], metrics(await workerMetrics())),
     '\n## Intake\n',
@@ -128,6 +128,10 @@ function settings(schema: z.ZodObject): string[][] {
 function metrics(scraped: string): string[][] {
   const lines = [...scraped.matchAll(/^# HELP (penstock_\S+) (.*)\n# TYPE \S+ (\S+)$/gm)];
   return lines.map(([, name = '', help = '', type = '']) => [`\`${name}\``, type, help]);
+}
+
+async function operatorMetrics(): Promise<string> {
+  return (await Array.fromAsync(new OperatorMetrics().reply().pieces)).join('');
 }
 
 async function workerMetrics(): Promise<string> {

@@ -110,7 +110,7 @@ export async function runKubernetesOperator(
   }
 
   await using _http = await serveHttp(config.http.host, config.http.port, {
-    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
+    '/metrics': () => metrics.reply(),
     ...poolRoutes(passes, () => elector.isLeading()),
     '/healthz': () => health(collections),
     '/readyz': () => readiness(collections),

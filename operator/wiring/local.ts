@@ -71,11 +71,7 @@ export async function startLocalOperator(
     options.httpPort === undefined
       ? undefined
       : await serveHttp('127.0.0.1', options.httpPort, {
-          '/metrics': async () => ({
-            status: 200,
-            contentType: metrics.contentType,
-            body: await metrics.render(),
-          }),
+          '/metrics': () => metrics.reply(),
           ...poolRoutes(passes, () => true),
           '/healthz': () => text(200, 'ok\n'),
           '/readyz': () => text(200, 'ok\n'),
@@ -86,9 +82,9 @@ export async function startLocalOperator(
   const timer = setInterval(() => {
     platform.tick();
     controller.sync();
-    const keys = platform.pools().map(({ key }) => key);
+    const keys = new Set(platform.pools().map(({ key }) => key));
     metrics.keepOnly(keys);
-    passes.keepOnly(new Set(keys));
+    passes.keepOnly(keys);
     connections
       .closeUnused()
       .catch((error: unknown) => log.error({ err: error }, 'closing connections failed'));

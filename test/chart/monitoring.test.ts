@@ -11,7 +11,7 @@ test('the alerts ask only for metrics that the operator has', async () => {
   const alerts = groups.flatMap(({ rules }) => rules.map(({ expr }) => expr));
   const asked = alerts.flatMap((expr) => expr.match(/\bpenstock_\w+/g) ?? []);
   expect(asked.length).toBeGreaterThanOrEqual(alerts.length);
-  const exposition = await new OperatorMetrics().render();
+  const exposition = (await Array.fromAsync(new OperatorMetrics().reply().pieces)).join('');
   const known = [...exposition.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
   expect(known).toEqual(expect.arrayContaining(asked));
 });

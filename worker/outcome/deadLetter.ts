@@ -1,5 +1,4 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { z } from 'zod';
 import { PenstockError, describeError } from '#common/errors.ts';
 import { parseAckSubject } from '../consume/ackSubject.ts';
 import { DeliveredJob } from '../consume/job.ts';
@@ -7,6 +6,7 @@ import type { Delivery } from '../consume/job.ts';
 import { composeHeaders } from '../deadLetters/compose.ts';
 import type { Death, Deceased } from '../deadLetters/compose.ts';
 import type { WantedStream } from '../jetstream/ensureStream.ts';
+import { readAck } from '../produce/wire.ts';
 
 const subjectPrefix = 'dead-letter';
 
@@ -21,11 +21,6 @@ export type DeadLetterSettings = {
 export function defaultDeadLetterSubject(stream: string, consumer: string): string {
   return `${subjectPrefix}.${stream}.${consumer}`;
 }
-
-const publishReplySchema = z.object({
-  stream: z.string().optional(),
-  error: z.object({ description: z.string() }).optional(),
-});
 
 /** Stores jobs that were given up, with what is needed to understand them and to send them back. */
 export class DeadLetters {
@@ -49,13 +44,12 @@ export class DeadLetters {
   async store(delivery: Delivery, death: Death): Promise<void> {
     const { stream, subject } = this.#settings;
     try {
-      const message = await this.#connection.request(subject, delivery.message.data, {
+      const reply = await this.#connection.request(subject, delivery.message.data, {
         timeout: this.#timeoutMs,
         headers: composeHeaders(deceased(delivery), death, stream),
       });
-      const reply = publishReplySchema.parse(message.json());
-      if (reply.error !== undefined) throw new Error(reply.error.description);
-      if (reply.stream === undefined) throw new Error('the reply names no stream');
+      const ack = readAck(reply.data);
+      if (typeof ack === 'string') throw new Error(ack);
     } catch (error) {
       throw new PenstockError(
         'DeadLetterFailed',

@@ -72,7 +72,8 @@ export function runJob(handler: Handler, given: GivenJob = {}, options: RunJobOp
   return new InMemoryRun(handler, toJob(given), options);
 }
 
-class InMemoryRun implements JobRun, JobContext {
+/** One job, as `runJob` and `runBatch` run it. */
+export class InMemoryRun implements JobRun, JobContext {
   readonly outcome: Promise<JobOutcome>;
   readonly published: OutgoingMessage[] = [];
   readonly logger: Logger;
@@ -84,14 +85,21 @@ class InMemoryRun implements JobRun, JobContext {
   readonly #abortGraceMs: number;
   readonly #slotState: unknown;
   readonly #controller = new AbortController();
-  readonly #flights = new SingleFlights(undefined, new Counters());
+  readonly #flights: SingleFlights;
   readonly #decided = Promise.withResolvers<JobOutcome>();
   #elapsedMs = 0;
 
-  constructor(handler: Handler, job: Job, options: RunJobOptions) {
+  /** @param flights shared by the jobs that run beside each other. */
+  constructor(
+    handler: Handler,
+    job: Job,
+    options: RunJobOptions,
+    flights = new SingleFlights(undefined, new Counters()),
+  ) {
     const { jobTimeoutMs = workerDefaults.jobTimeoutMs, maxAttempts = workerDefaults.maxAttempts } = options;
     const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = workerDefaults;
     this.#job = job;
+    this.#flights = flights;
     this.#policy = { maxAttempts, backoff: options.backoff ?? { baseMs, maxMs } };
     this.#random = options.random ?? 0.5;
     this.#jobTimeoutMs = jobTimeoutMs;

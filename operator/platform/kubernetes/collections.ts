@@ -8,7 +8,7 @@ import { readPod } from './pods.ts';
 import type { Pod } from './pods.ts';
 import { ResourceCache } from './resourceCache.ts';
 import type { CacheOptions, Problem } from './resourceCache.ts';
-import { readAutoscaler, readConnection, readPool } from './resources.ts';
+import { isOtherPool, readAutoscaler, readConnection, readPool } from './resources.ts';
 import type { AutoscalerResource, PoolResource } from './resources.ts';
 
 /** The caches of one kind, by namespace; a single one under '' for all of the cluster. */
@@ -48,7 +48,7 @@ export class Collection<T> {
     await Promise.all([...this.#caches.values()].map((cache) => cache.tried));
   }
 
-  /** Grows with each change. */
+  /** Grows with each change that is news. */
   get version(): number {
     return [...this.#caches.values()].reduce((sum, { version }) => sum + version, 0);
   }
@@ -122,7 +122,7 @@ export function createCollections(collect: Collect): Collections {
   const autoscaling = ['apis', 'autoscaling', 'v2'];
   const keda = ['apis', 'keda.sh', 'v1alpha1'];
   return {
-    pools: new Collection(collect(ours, 'workerpools', { read: readPool })),
+    pools: new Collection(collect(ours, 'workerpools', { read: readPool, isNews: isOtherPool })),
     connections: new Collection(collect(ours, 'natsconnections', { read: readConnection })),
     pods: new PodCollection(collect),
     autoscalers: new Collection(collect(autoscaling, 'horizontalpodautoscalers', { read: readAutoscaler })),

@@ -76,7 +76,11 @@ export class EventRecorder {
   record(pool: PoolResource, { type, reason, action, note }: PoolEvent): void {
     const key = `${pool.uid} ${reason}`;
     const nowMs = this.#clock.monotonicMs();
-    for (const [old, atMs] of this.#toldMs) if (nowMs - atMs > quietMs) this.#toldMs.delete(old);
+    // The oldest come first.
+    for (const [old, atMs] of this.#toldMs) {
+      if (nowMs - atMs <= quietMs) break;
+      this.#toldMs.delete(old);
+    }
     if (this.#toldMs.has(key) || this.#underWay >= mostUnderWay) return;
     this.#toldMs.set(key, nowMs);
     this.#underWay += 1;

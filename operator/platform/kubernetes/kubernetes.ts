@@ -178,13 +178,15 @@ export class KubernetesPlatform implements Platform {
     for (const { target, name } of scaledObjects.values()) owners.set(target, `ScaledObject ${name} of KEDA`);
     const accepted: Pool[] = [];
     const refused: Refusal[] = [];
+    const unseenIn = new Map<string, string | undefined>();
     const byAge = [...pools.values()].sort((a, b) => a.createdMs - b.createdMs || (a.uid < b.uid ? -1 : 1));
     for (const pool of byAge) {
       if ('problem' in pool.policy) {
         refused.push({ pool, reason: 'Invalid', message: pool.policy.problem });
         continue;
       }
-      const unseen = this.#unseenIn(pool.namespace);
+      if (!unseenIn.has(pool.namespace)) unseenIn.set(pool.namespace, this.#unseenIn(pool.namespace));
+      const unseen = unseenIn.get(pool.namespace);
       if (unseen !== undefined) {
         refused.push({ pool, reason: 'CannotWatch', message: unseen });
         continue;

@@ -35,6 +35,8 @@ export type CacheOptions<T> = {
    * every two minutes. Default false.
    */
   readonly isOptional?: boolean;
+  /** Whether a change counts for the version. Default: each does. */
+  readonly isNews?: (before: T | undefined, after: T | undefined) => boolean;
   /** Called with each change, after it. */
   readonly onChange?: (before: T | undefined, after: T | undefined) => void;
   /** Default: a watch lasts 60 to 90 s, and is given up 15 s after its end. */
@@ -121,7 +123,7 @@ export class ResourceCache<T> {
     return this.#tried.promise;
   }
 
-  /** Grows with each change. */
+  /** Grows with each change that is news. */
   get version(): number {
     return this.#version;
   }
@@ -255,7 +257,7 @@ export class ResourceCache<T> {
 
   #changed(before: T | undefined, after: T | undefined): void {
     if (before === after) return;
-    this.#version += 1;
+    if (this.#options.isNews?.(before, after) ?? true) this.#version += 1;
     this.#options.onChange?.(before, after);
   }
 

@@ -55,6 +55,10 @@ export function readPool(object: unknown, metadata: Metadata, before?: PoolResou
   };
 }
 
+/** A change of more than the status, which is most often our own. */
+export const isOtherPool = (before: PoolResource | undefined, after: PoolResource | undefined): boolean =>
+  before?.uid !== after?.uid || before?.policy !== after?.policy;
+
 function readPolicy(spec: unknown): PoolResource['policy'] {
   const parsed = workerPoolSpecSchema.safeParse(spec);
   return parsed.success ? { spec: parsed.data } : { problem: describeIssues(parsed.error) };

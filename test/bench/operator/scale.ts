@@ -26,8 +26,10 @@ const changedPerMinute = 0.05;
 const readyDeadlineMs = 600_000;
 /** The first statuses are out when so few writes come in a second. */
 const calmWritesPerSecond = 3;
-/** So often in a row, 2 s apart: a pool that has nothing to do says so after some time. */
-const calmLooks = 10;
+/** So often in a row: a pool that has nothing to do says so after some time. */
+const calmLooks = 4;
+/** A look is a scrape, and those of many pools cost something. */
+const lookEveryMs = 5_000;
 const reactionDeadlineMs = 30_000;
 
 /** What the operator costs, and how punctual it is, with many pools on real servers. */
@@ -183,7 +185,7 @@ async function untilCalm(
   const giveUpMs = performance.now() + readyDeadlineMs;
   let before: Look | undefined;
   for (let calm = 0; calm < calmLooks;) {
-    await sleep(2_000);
+    await sleep(lookEveryMs);
     if (performance.now() > giveUpMs) throw new Error(`not calm within ${readyDeadlineMs / 1_000} s`);
     const now = await look().catch((error: unknown) => {
       if (operator.child.exitCode !== null) throw error;

@@ -7,7 +7,7 @@ const times = { passMs: 1, latenessMs: 0 };
 
 /** The lines of one pool, without comments. */
 async function lines(metrics: OperatorMetrics, pool: string): Promise<string[]> {
-  const text = await metrics.render();
+  const text = (await Array.fromAsync(metrics.reply().pieces)).join('');
   return text.split('\n').filter((line) => !line.startsWith('#') && line.includes(`pool="${pool}"`));
 }
 
@@ -59,7 +59,30 @@ test('a pool that is gone leaves no series behind, and touches no other', async 
   metrics.observe(passReport({ pool: 'default/gone' }), times);
   metrics.observe(passReport({ pool: 'default/stays' }), times);
   metrics.passFailed('default/gone');
-  metrics.keepOnly(['default/stays']);
-  await expect.poll(() => lines(metrics, 'default/gone')).toEqual([]);
+  metrics.keepOnly(new Set(['default/stays']));
+  expect(await lines(metrics, 'default/gone')).toEqual([]);
   expect((await lines(metrics, 'default/stays')).length).toBeGreaterThan(5);
+});
+
+test('many pools come in pieces, each series under its own metric', async () => {
+  const metrics = new OperatorMetrics();
+  const pools = Array.from({ length: 2_000 }, (_, index) => `default/pool-${index}`);
+  for (const pool of pools) metrics.observe(passReport({ pool }), times);
+  const pieces = await Array.fromAsync(metrics.reply().pieces);
+  expect(Math.max(...pieces.map((piece) => piece.split('\n').length))).toBeLessThan(1_000);
+  const [, block = ''] = pieces.join('').split('# TYPE penstock_pool_recommended_replicas gauge\n');
+  const own = block.slice(0, block.indexOf('# HELP')).trim().split('\n');
+  expect(own).toHaveLength(pools.length);
+  expect(own.every((line) => /^penstock_pool_recommended_replicas\{pool="[^"]+"\} \d+$/.test(line))).toBe(
+    true,
+  );
+});
+
+test('quotes, backslashes and line ends in a label are escaped', async () => {
+  const metrics = new OperatorMetrics();
+  const hold = { ...decision, reason: 'a"b\\c\nd' };
+  metrics.observe(passReport({ decision: hold }), times);
+  expect(await lines(metrics, 'default/work')).toContain(
+    'penstock_pool_holds_total{pool="default/work",reason="a\\"b\\\\c\\nd"} 1',
+  );
 });
