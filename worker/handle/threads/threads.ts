@@ -45,6 +45,8 @@ class Threads implements HandlerHost {
   #log: Logger | undefined;
   #jobs = 0;
   #lost = 0;
+  /** Threads that were killed and have not ended yet. */
+  #ending = 0;
 
   constructor({ handlerPath, threads, memoryMb, killGraceMs, logLevel }: ThreadSettings) {
     pools += 1;
@@ -71,6 +73,8 @@ class Threads implements HandlerHost {
     });
     // Of a thread between two jobs, e.g. by a timer that a job left behind; the pool replaces it.
     this.#pool.on('error', (error: unknown) => {
+      // One that was killed just when it reached its limit of memory tells of that as well.
+      if (this.#ending > 0 && isOutOfMemory(error)) return;
       this.#lost += 1;
       this.#log?.error({ code: 'StrayException', error: describeError(error) }, 'a handler thread died');
     });
@@ -102,6 +106,17 @@ class Threads implements HandlerHost {
     this.#channel.close();
   }
 
+  #kill(kill: AbortController): void {
+    const before = this.#pool.threads;
+    kill.abort();
+    const after = new Set(this.#pool.threads);
+    for (const thread of before) {
+      if (after.has(thread)) continue;
+      this.#ending += 1;
+      thread.once('exit', () => (this.#ending -= 1));
+    }
+  }
+
   async #run(id: number, job: Job, context: JobContext): Promise<ThreadOutcome> {
     const { signal, deadline } = context;
     const task = toThreadJob(id, job, deadline);
@@ -111,7 +126,7 @@ class Threads implements HandlerHost {
     const onAbort = (): void => {
       const { name, message } = signal.reason as Error & { name: AbortName }; // Made by abortReason.
       this.#channel.postMessage({ id, name, message } satisfies AbortMessage);
-      killTimer = setTimeout(() => kill.abort(), this.#killGraceMs);
+      killTimer = setTimeout(() => this.#kill(kill), this.#killGraceMs);
     };
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
@@ -128,6 +143,9 @@ class Threads implements HandlerHost {
     }
   }
 }
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
 
 function toThreadJob(id: number, job: Job, deadline: Date): ThreadJob {
   const { data, headers, subject, stream, sequence, attempt, deliveries, publishedAt, idempotencyKey } = job;
