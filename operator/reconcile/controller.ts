@@ -1,17 +1,18 @@
 import type { Logger } from '#common/log.ts';
 import { toError } from '#common/errors.ts';
+import { sleep } from '#common/sleep.ts';
 import { emptyHistory } from '../measure/measure.ts';
 import { outlookOf } from '../observe/observe.ts';
 import type { Outlook } from '../observe/observe.ts';
 import type { Pool } from '../platform/platform.ts';
 import type { PassReport, PassTimes } from '../report/passReport.ts';
+import { Floor } from './floor.ts';
 import { Rounds } from './rounds.ts';
 import { catchUp, initialState, pass } from './pass.ts';
 import type { Parts, PassDetails, PoolState } from './pass.ts';
 import { isAtRest, isStill, lastStill, restAfter } from './rest.ts';
 import type { Rest, Saying } from './rest.ts';
 import { Stages } from './stages.ts';
-import { Turns } from './turns.ts';
 
 export type ControllerOptions = {
   /** Time from one look at a pool to the next. */
@@ -26,8 +27,14 @@ export type ControllerOptions = {
   readonly onPassError: (pool: string, error: Error) => void;
 };
 
-/** Passes of all rounds together. One takes 0.1 ms, so that a request is never held up for long. */
+/** Passes that run in one go; then it is the turn of others, the renewal of the lease among them. One takes 0.1 ms. */
 const passesPerTurn = 20;
+/**
+ * A round that had to wait for the others for so long reads its streams again: what it has read would soon count as too
+ * old, a pool of which nothing is known cannot rest, and the more of them there are the longer the next round waits.
+ */
+const staleAfterMs = 500;
+const patienceMs = 500;
 /** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
 const soonestMs = 100;
 
@@ -65,7 +72,7 @@ export class Controller {
   readonly #log: Logger;
   readonly #members = new Map<string, Member>();
   readonly #stages = new Stages();
-  readonly #turns = new Turns(passesPerTurn);
+  readonly #floor = new Floor();
   readonly #rounds: Rounds<Member>;
 
   constructor(parts: Parts, options: ControllerOptions, log: Logger) {
@@ -148,21 +155,39 @@ export class Controller {
     this.#members.delete(key);
   }
 
+  /** Rounds read side by side, and go over their pools one after the other: what was read is used soon. */
   async #round(members: ReadonlySet<Member>, dueMs: number): Promise<void> {
     const { clock } = this.#parts;
-    const sinceMs = clock.monotonicMs();
+    let sinceMs = clock.monotonicMs();
     await refresh(members, sinceMs);
+    const readMs = clock.monotonicMs();
+    await this.#floor.take();
+    try {
+      if (clock.monotonicMs() - readMs > staleAfterMs) {
+        sinceMs = clock.monotonicMs();
+        // A pool waits for its own streams in any case; the other rounds do not wait for long.
+        await patiently(refresh(members, sinceMs));
+      }
+      await this.#passOver(members, { sinceMs, dueMs });
+    } finally {
+      this.#floor.leave();
+    }
+  }
+
+  async #passOver(members: ReadonlySet<Member>, { sinceMs, dueMs }: LookTimes): Promise<void> {
+    let passes = 0;
     for (const member of members) {
       // A pass that outlasts the period makes the next one late.
       const overdueMs = (member.overdueMs ??= dueMs);
       if (member.running !== undefined) continue;
       if (this.#staysAtRest(member)) {
-        this.#options.onStill({ latenessMs: clock.monotonicMs() - dueMs });
+        this.#options.onStill({ latenessMs: this.#parts.clock.monotonicMs() - dueMs });
         member.overdueMs = undefined;
         continue;
       }
-      while (!this.#turns.take()) await this.#turns.next();
       this.#start(member, { sinceMs, dueMs: overdueMs });
+      passes += 1;
+      if (passes % passesPerTurn === 0) await new Promise(setImmediate);
     }
   }
 
@@ -233,6 +258,12 @@ export class Controller {
       Math.max(0, dueMs - this.#parts.clock.monotonicMs()),
     );
   }
+}
+
+/** Waits for it, though not for ever. */
+async function patiently(reading: Promise<void>): Promise<void> {
+  const isRead = new AbortController();
+  await Promise.race([reading.finally(() => isRead.abort()), sleep(patienceMs, isRead.signal)]);
 }
 
 /** Reads the streams that these pools look at, all at once. */

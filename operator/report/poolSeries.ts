@@ -22,7 +22,7 @@ type Family = {
 };
 
 /** Lines after which others have their turn. */
-const linesPerChunk = 500;
+const linesPerChunk = 2_000;
 
 /**
  * The series of each pool, in the Prometheus text format. Twenty thousand pools have half a million samples: they are
