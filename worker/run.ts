@@ -363,7 +363,7 @@ class Worker implements RunningWorker {
   /** Call it before their number changes. */
   #countSlots(nowMs: number): void {
     if (this.#engine === undefined) return;
-    this.#slotMs += Math.max(0, this.#window.slots - this.#window.stuck) * (nowMs - this.#slotsCountedMs);
+    this.#slotMs += this.#window.openSlots * (nowMs - this.#slotsCountedMs);
     this.#slotsCountedMs = nowMs;
   }
 

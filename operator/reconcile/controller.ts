@@ -34,6 +34,7 @@ const passesPerTurn = 20;
  * old, a pool of which nothing is known cannot rest, and the more of them there are the longer the next round waits.
  */
 const staleAfterMs = 500;
+/** So long the other rounds wait for such a reading. */
 const patienceMs = 500;
 /** However soon a decision wants to be looked at again, a pool may not keep the operator busy. */
 const soonestMs = 100;

@@ -77,6 +77,11 @@ export class Window implements Credits {
     return this.#wanted - this.buffered;
   }
 
+  /** Slots that are not lost to a stuck job; none when the worker was made smaller than those. */
+  get openSlots(): number {
+    return Math.max(0, this.slots - this.stuck);
+  }
+
   get #ahead(): number {
     return Math.min(this.prefetch, Math.floor(this.backlog * backlogShare));
   }

@@ -52,8 +52,7 @@ export function buildHeartbeat(identity: Identity, sequence: number, vitals: Vit
     sequence,
     state,
     ...(breaker !== undefined && { breaker }),
-    // Fewer than are stuck, when the worker was made smaller meanwhile.
-    slots: Math.max(0, window.slots - window.stuck),
+    slots: window.openSlots,
     busy: window.running,
     buffered: window.buffered + window.waiting,
     stuck: window.stuck,

@@ -144,11 +144,7 @@ const counters: readonly Reading[] = [
 ];
 
 const gauges: readonly Reading[] = [
-  [
-    'slots',
-    'Jobs that this worker can run at once, by weight.',
-    ({ window }) => Math.max(0, window.slots - window.stuck),
-  ],
+  ['slots', 'Jobs that this worker can run at once, by weight.', ({ window }) => window.openSlots],
   ['jobs_running', 'Jobs that run now, by weight.', ({ window }) => window.running],
   ['jobs_buffered', 'Jobs delivered and not started.', ({ window }) => window.buffered],
   ['jobs_waiting', 'Jobs that wait for their key, its limit, or a retry.', ({ window }) => window.waiting],
